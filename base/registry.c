@@ -1,0 +1,167 @@
+#include "base/registry.h"
+#include "base/text.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { LOADED_MOST = 64 };
+
+/* Plug-ins from shared objects: appended by the main thread, never removed (their kernels may be in use). */
+static struct {
+    enum prony_kind kind;
+    const struct prony_head *head;
+    char *path;
+} loaded[LOADED_MOST];
+static unsigned loaded_count;
+
+static const struct {
+    const char *name, *symbol;
+    uint32_t size;
+} kinds[PRONY_KINDS] = {
+    [PRONY_ENGINE] = {"engine", "prony_engine", sizeof(struct prony_engine)},
+    [PRONY_WORKLOAD] = {"workload", "prony_workload", sizeof(struct prony_workload)},
+    [PRONY_CHANNEL] = {"channel", "prony_channel", sizeof(struct prony_channel)},
+    [PRONY_PROVIDER] = {"counter", "prony_provider", sizeof(struct prony_provider)},
+};
+
+const char *prony_kind_name(enum prony_kind kind)
+{
+    return kind < PRONY_KINDS ? kinds[kind].name : "plug-in";
+}
+
+const struct prony_head *prony_registry_at(enum prony_kind kind, unsigned i)
+{
+    const struct prony_head *const *head = prony_builtin[kind];
+    for (; *head != NULL; head++, i--)
+        if (i == 0)
+            return *head;
+    for (unsigned j = 0; j < loaded_count; j++)
+        if (loaded[j].kind == kind && i-- == 0)
+            return loaded[j].head;
+    return NULL;
+}
+
+const struct prony_head *prony_registry_find(enum prony_kind kind, const char *name, struct prony_error *error)
+{
+    const char *names[256];
+    char hint[120];
+    unsigned n = 0;
+    const struct prony_head *head;
+    for (; (head = prony_registry_at(kind, n)) != NULL; n++) {
+        if (strcmp(head->name, name) == 0)
+            return head;
+        if (n < 200)
+            names[n] = head->name;
+    }
+    for (const struct prony_absent *absent = prony_builtin_absent; absent->name != NULL; absent++)
+        if (absent->kind == kind && strcmp(absent->name, name) == 0) {
+            (void)prony_fail(error, -ENOTSUP, "%s %s: %s", prony_kind_name(kind), name, absent->reason);
+            return NULL;
+        }
+    names[n < 200 ? n : 200] = NULL;
+    (void)prony_fail(error, -ENOENT, "there is no %s '%s'%s (prony list %ss)", prony_kind_name(kind), name,
+                     prony_text_nearest(name, names, hint, sizeof hint), prony_kind_name(kind));
+    return NULL;
+}
+
+const struct prony_engine *prony_find_engine(const char *name, struct prony_error *error)
+{
+    return (const struct prony_engine *)(const void *)prony_registry_find(PRONY_ENGINE, name, error);
+}
+
+const struct prony_workload *prony_find_workload(const char *name, struct prony_error *error)
+{
+    return (const struct prony_workload *)(const void *)prony_registry_find(PRONY_WORKLOAD, name, error);
+}
+
+const struct prony_channel *prony_find_channel(const char *name, struct prony_error *error)
+{
+    return (const struct prony_channel *)(const void *)prony_registry_find(PRONY_CHANNEL, name, error);
+}
+
+const struct prony_provider *prony_find_provider(const char *name, struct prony_error *error)
+{
+    return (const struct prony_provider *)(const void *)prony_registry_find(PRONY_PROVIDER, name, error);
+}
+
+const char *prony_registry_path(const struct prony_head *head)
+{
+    for (unsigned i = 0; i < loaded_count; i++)
+        if (loaded[i].head == head)
+            return loaded[i].path;
+    return NULL;
+}
+
+static int check_file(const char *path, const char *shown, struct prony_error *error)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return prony_fail(error, -errno, "plug-in %s cannot be read: %s", shown, strerrordesc_np(errno));
+    if (!S_ISREG(file.st_mode))
+        return prony_fail(error, -EINVAL, "plug-in %s is not a file", shown);
+    if ((file.st_mode & S_IWOTH) != 0)
+        return prony_fail(error, -EACCES, "plug-in %s is refused: others may write it (chmod o-w %s)", shown, shown);
+    return 0;
+}
+
+static int check_head(const struct prony_head *head, enum prony_kind kind, const char *shown, struct prony_error *error)
+{
+    if (head->abi != PRONY_ABI)
+        return prony_fail(error, -EPROTO, "plug-in %s was built for ABI %u, this prony has %u: build it again", shown,
+                          head->abi, PRONY_ABI);
+    if (head->size != kinds[kind].size)
+        return prony_fail(error, -EPROTO, "plug-in %s has a struct prony_%s of %u bytes, this prony has %u: build it again",
+                          shown, kind == PRONY_PROVIDER ? "provider" : kinds[kind].name, head->size, kinds[kind].size);
+    if (head->name == NULL || head->name[0] == '\0' || head->summary == NULL)
+        return prony_fail(error, -EPROTO, "plug-in %s has no name or summary", shown);
+    return 0;
+}
+
+int prony_registry_load(const char *path, const char *shown, const struct prony_head **result, struct prony_error *error)
+{
+    const struct prony_head *head = NULL;
+    unsigned kind = 0;
+    void *library;
+    int code;
+    shown = shown == NULL ? path : shown;
+    code = check_file(path, shown, error);
+    if (code != 0)
+        return code;
+    if (loaded_count == LOADED_MOST)
+        return prony_fail(error, -ENOSPC, "plug-in %s: at most %d plug-ins can be loaded", shown, LOADED_MOST);
+    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL)
+        return prony_fail(error, -ENOEXEC, "plug-in %s cannot be loaded: %s", shown, dlerror());
+    for (; kind < PRONY_KINDS && head == NULL; kind += head == NULL)
+        head = dlsym(library, kinds[kind].symbol);
+    if (head == NULL) {
+        code = prony_fail(error, -ENOEXEC, "%s is no plug-in: it exports none of prony_engine, prony_workload, "
+                          "prony_channel, prony_provider (see PRONY_EXPORT)", shown);
+        goto unload;
+    }
+    code = check_head(head, (enum prony_kind)kind, shown, error);
+    if (code != 0)
+        goto unload;
+    if (prony_registry_find((enum prony_kind)kind, head->name, NULL) != NULL) {
+        code = prony_fail(error, -EEXIST, "plug-in %s: there is a %s '%s' already", shown, kinds[kind].name, head->name);
+        goto unload;
+    }
+    loaded[loaded_count].kind = (enum prony_kind)kind;
+    loaded[loaded_count].head = head;
+    loaded[loaded_count].path = strdup(shown);
+    if (loaded[loaded_count].path == NULL) {
+        code = prony_fail(error, -ENOMEM, "no memory for plug-in %s", shown);
+        goto unload;
+    }
+    loaded_count++;
+    if (result != NULL)
+        *result = head;
+    return 0;
+unload:
+    (void)dlclose(library);
+    return code;
+}

@@ -1,0 +1,56 @@
+/* The channel contract: one IPC mechanism behind one interface.
+ *
+ * create (host) -> address (host, each end) -> the engine opens -> attach (worker, its own end) -> send, recv ->
+ * detach (worker) -> destroy (host). `forget` closes, in a process that inherited them, the ends it does not use. */
+#ifndef PRONY_PLUGIN_CHANNEL_H
+#define PRONY_PLUGIN_CHANNEL_H
+
+#include <prony/plugin/head.h>
+#include <prony/setup.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    PRONY_CHANNEL_STREAM = 1,     /* bytes without boundaries; else messages */
+    PRONY_CHANNEL_LOSSY = 2,      /* may lose or reorder */
+    PRONY_CHANNEL_COALESCES = 4,  /* several sends may be seen as one */
+    PRONY_CHANNEL_THREADS = 8,    /* reach */
+    PRONY_CHANNEL_PROCESSES = 16,
+    PRONY_CHANNEL_HOSTS = 32,
+    PRONY_CHANNEL_BLOCK = 64,     /* wait policies it can do */
+    PRONY_CHANNEL_SPIN = 128,
+    PRONY_CHANNEL_ADAPTIVE = 256,
+    PRONY_CHANNEL_POLL = 512,
+    PRONY_CHANNEL_IN_PLACE = 1024 /* reserve and publish */
+};
+
+struct prony_channel {
+    struct prony_head head;
+    uint64_t largest; /* bytes of the largest message; 0: no limit of its own */
+    unsigned copies;  /* of the payload, by kernel and channel together */
+    int (*create)(const struct prony_params *params, unsigned ends, void **channel, struct prony_error *error);
+    /* The address of an end; its descriptors stay owned by the channel. */
+    int (*address)(void *channel, unsigned end, struct prony_blob *blob);
+    /* In the worker: makes the end usable there; duplicates what it keeps. *end is freed by detach. */
+    int (*attach)(const struct prony_blob *blob, struct prony_worker *worker, void **end, struct prony_error *error);
+    /* All `bytes` of one message, in and out: short reads and writes and EINTR are handled here. Returns bytes, or
+     * -ETIMEDOUT, -EPIPE (the peer is gone), -EMSGSIZE. timeout_ns < 0: no limit. */
+    int64_t (*send)(void *end, const void *data, size_t bytes, int64_t timeout_ns);
+    int64_t (*recv)(void *end, void *data, size_t bytes, int64_t timeout_ns);
+    int (*reserve)(void *end, size_t bytes, void **data); /* optional: write in place, then publish */
+    int (*publish)(void *end, size_t bytes);
+    int (*pollfd)(void *end); /* a descriptor that poll(2) finds readable when recv would not block; NULL: none */
+    void (*detach)(void *end);
+    void (*destroy)(void *channel);
+    /* In a worker process, after attach: closes the inherited originals of this end's blob, or a peer's death is never
+     * seen as end of file. Not called where workers share descriptors (PRONY_CAP_SHARED). */
+    void (*forget)(const struct prony_blob *blob);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,63 @@
+/* The counter contract: who counts which events.
+ *
+ * IN_WORKER providers open and read inside each worker, by gang: open before timing, read a running set at both ends of
+ * a sample. Every event has a status; what could not be counted is null with a reason, never 0. */
+#ifndef PRONY_PLUGIN_COUNTER_H
+#define PRONY_PLUGIN_COUNTER_H
+
+#include <prony/plugin/head.h>
+#include <prony/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { PRONY_COUNTER_IN_WORKER = 1 };
+
+enum prony_status {
+    PRONY_NOT_TRIED,     /* 0, so that zeroed memory claims nothing */
+    PRONY_COUNTED,
+    PRONY_NOT_SUPPORTED, /* this machine or provider cannot */
+    PRONY_DENIED,        /* permissions forbid */
+    PRONY_NO_COUNTER,    /* it exists, but no counter was left */
+    PRONY_IMPLAUSIBLE,   /* it counted, and a known loop showed that the number is wrong */
+    PRONY_SCALED         /* counted part of the time and scaled; see enabled and running */
+};
+
+#define PRONY_EVENTS_MAX 32
+
+/* One event of one worker. Lies in the arena: no pointers. */
+struct prony_value {
+    int64_t value;      /* valid when COUNTED or SCALED */
+    uint32_t status;    /* enum prony_status */
+    uint32_t pad;
+    uint64_t enabled_ns, running_ns; /* 0 where the provider does not tell */
+    char source[24];    /* what really counted: "perf", "getrusage", "/proc" */
+    char reason[104];   /* why it was not counted; empty when it was */
+};
+
+struct prony_provider {
+    struct prony_head head;
+    const char *const *events; /* counted when the user names none; NULL-terminated */
+    /* Does it know this name? 0, -ENOENT (with the nearest names), -ENOTSUP. May load the library; starts no counting. */
+    int (*known)(const char *event, struct prony_error *error);
+    /* Counts a known loop in the calling thread: 0 when at least one of its default events counts; else the reason.
+     * May take 100 ms and leave library state behind: called in a process of its own. */
+    int (*trial)(struct prony_error *error);
+    /* In the host's main thread before the engine opens, so that workers inherit what is costly. NULL: nothing. */
+    int (*prepare)(const char *const *events, unsigned n, struct prony_error *error);
+    /* In the worker, by gang, again when its generation moves: opens and starts; fills status, source and reason of
+     * values[0..n-1]; keeps its own in worker->counting. A process never touches a set it inherited: a child that stops
+     * one stops its parent's. Returns 0 also when no event could be opened. */
+    int (*enter)(struct prony_worker *worker, const char *const *events, unsigned n, struct prony_value *values,
+                 struct prony_error *error);
+    /* In the worker: running totals of the events that count, into values[].value, enabled_ns, running_ns. */
+    int (*read)(struct prony_worker *worker, struct prony_value *values, unsigned n);
+    /* In the worker, by gang at the end, and never for an inherited state. */
+    void (*leave)(struct prony_worker *worker);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,1 @@
+#include <prony/error.h>

@@ -1,0 +1,43 @@
+/* Statistics of measurements: pure functions, no I/O. Times may be in any unit. Every interval is distribution-free.
+ * NaN means "cannot be told from so little"; callers report it as null. */
+#ifndef PRONY_STATS_STATS_H
+#define PRONY_STATS_STATS_H
+
+#include <prony/histogram.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct prony_interval {
+    double low, high; /* NaN when n is too small for the confidence */
+    double coverage;  /* the exact coverage of the interval, at least what was asked */
+};
+
+/* The median of n values (mean of the middle two). NaN for n 0. Does not change `values`. */
+double prony_median(const double *values, size_t n);
+/* Quantile p of sorted values, Hyndman and Fan (1996) type 7. */
+double prony_quantile_sorted(const double *sorted, size_t n, double p);
+/* Median absolute deviation from the median (not scaled). */
+double prony_mad(const double *values, size_t n);
+/* Distribution-free interval of the median by order statistics (sign test): [x(k), x(n+1-k)] with the largest k for which
+ * 1 - 2 BinCDF(k-1; n, 1/2) >= confidence. n < 6 has none at 95%. David and Nagaraja, Order Statistics (2003), 7.1. */
+struct prony_interval prony_median_interval(const double *values, size_t n, double confidence);
+/* The k of the above; 0: none. */
+size_t prony_median_rank(size_t n, double confidence);
+
+/* Percentile p in (0, 1) of a histogram: the middle of its bucket, within 0.8%; NaN unless count x (1 - p) >= 10. */
+double prony_histogram_percentile(const struct prony_histogram *histogram, double p);
+void prony_histogram_add(struct prony_histogram *into, const struct prony_histogram *from);
+
+/* A small fixed-state generator for seeded orders: SplitMix64 (Steele, Lea, Flood 2014). */
+uint64_t prony_random_next(uint64_t *state);
+/* Uniform in [0, n), without modulo bias (Lemire 2019). n > 0. */
+uint64_t prony_random_below(uint64_t *state, uint64_t n);
+/* Order of 0 .. n-1 as a pure function of (seed, block): Fisher and Yates. */
+void prony_shuffle(unsigned *order, unsigned n, uint64_t seed, uint64_t block);
+
+/* Is the tail of a series steady? True when the medians of its last two windows of `window` values differ by at most
+ * `tolerance` (a fraction). False when n < 2 x window. */
+bool prony_is_steady(const double *values, size_t n, size_t window, double tolerance);
+
+#endif

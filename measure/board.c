@@ -1,0 +1,85 @@
+#include "measure/board.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { PAGE = 4096, SCRATCH_BYTES = 64 * 1024 };
+
+/* Takes `bytes` at the next multiple of `align`. */
+static struct prony_span take(uint64_t *top, uint64_t bytes, uint64_t align)
+{
+    struct prony_span span = {(*top + align - 1) & ~(align - 1), bytes};
+    *top = span.off + bytes;
+    return span;
+}
+
+static uint64_t pages(uint64_t bytes)
+{
+    return (bytes + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+}
+
+void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, const struct prony_method *method)
+{
+    uint64_t top = sizeof *board, n = cell->workers, names = 0, scratch = cell->need.scratch;
+    memset(board, 0, sizeof *board);
+    board->magic = PRONY_BOARD_MAGIC;
+    board->workers = cell->workers;
+    board->nends = cell->need.ends;
+    board->events = method->provider == NULL ? 0 : (uint32_t)method->events.count;
+    board->plugin_fd = -1;
+    for (unsigned i = 0; i < board->events; i++)
+        names += strlen(method->events.item[i]) + 1;
+    board->pus = take(&top, n * sizeof(int32_t), 64);
+    board->ends = take(&top, cell->need.ends * sizeof(struct prony_blob), 64);
+    board->names = take(&top, names, 64);
+    board->slots = take(&top, n * sizeof(struct prony_slot), 64);
+    board->values = take(&top, board->events == 0 ? 0 : n * sizeof(struct prony_counts), PAGE);
+    board->own_stride = pages(sizeof(struct prony_histogram) + (scratch == 0 ? SCRATCH_BYTES : scratch));
+    board->own = take(&top, n * board->own_stride, PAGE);
+    board->area = take(&top, cell->engine->area == NULL ? 0 : cell->engine->area(&cell->engine_params, cell->workers), PAGE);
+    board->futures = take(&top, cell->need.futures * sizeof(struct prony_future), PAGE);
+    board->data = take(&top, cell->need.bytes, PAGE);
+    board->bytes = pages(top);
+    (void)strncpy(board->workload, cell->workload->head.name, sizeof board->workload - 1);
+    if (board->events != 0)
+        (void)strncpy(board->provider, method->provider->head.name, sizeof board->provider - 1);
+}
+
+void prony_board_write(unsigned char *base, const struct prony_board *board, const struct prony_cell *cell,
+                       const struct prony_method *method)
+{
+    int32_t *pus = (int32_t *)(void *)(base + board->pus.off);
+    char *name = (char *)base + board->names.off;
+    memcpy(base, board, sizeof *board);
+    for (unsigned i = 0; i < board->workers; i++)
+        pus[i] = cell->placement.binding ? cell->placement.pus[i] : -1;
+    for (unsigned i = 0; i < board->events; i++) {
+        size_t length = strlen(method->events.item[i]) + 1;
+        memcpy(name, method->events.item[i], length);
+        name += length;
+    }
+}
+
+int prony_board_setup(unsigned char *base, uint64_t bytes, struct prony_setup *setup, struct prony_error *error)
+{
+    const struct prony_board *board = (const struct prony_board *)(const void *)base;
+    memset(setup, 0, sizeof *setup);
+    if (bytes < sizeof *board || board->magic != PRONY_BOARD_MAGIC || board->bytes > bytes)
+        return prony_fail(error, -EINVAL, "the arena has no board: host and runner are not of the same build");
+    setup->size = sizeof *setup;
+    setup->workers = board->workers;
+    setup->pus = (const int *)(const void *)(base + board->pus.off);
+    setup->caller_pu = -1;
+    setup->base = base;
+    setup->arena_bytes = board->bytes;
+    setup->arena_fd = -1;
+    setup->area = board->area;
+    setup->slots = board->slots;
+    setup->own = board->own;
+    setup->own_stride = board->own_stride;
+    setup->workload = board->workload;
+    setup->ends = board->nends == 0 ? NULL : (const struct prony_blob *)(const void *)(base + board->ends.off);
+    setup->nends = board->nends;
+    setup->control_fd = -1;
+    return 0;
+}

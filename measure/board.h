@@ -1,0 +1,60 @@
+/* The board: what lies where in a cell's arena. It stands at offset 0, written by the runner before the host starts, and
+ * read by the host, by its workers and by foreign images (CPython) that map the arena.
+ *
+ *   [board][PUs][channel ends][event names][slots][values][own: histogram and scratch, one a worker][engine's area]
+ *   [futures][data]
+ *
+ * Each part starts on a page of its own where workers write it, so that first touch decides its memory node. */
+#ifndef PRONY_MEASURE_BOARD_H
+#define PRONY_MEASURE_BOARD_H
+
+#include "measure/cell.h"
+
+#include <prony/plugin/counter.h>
+#include <prony/setup.h>
+
+#define PRONY_BOARD_MAGIC 0x796e6f72705f3031u
+
+struct prony_board {
+    uint64_t magic, bytes;      /* of the whole arena */
+    uint32_t workers, nends, events, pad;
+    struct prony_span pus;      /* int32_t, one a worker; -1: not to be bound */
+    struct prony_span ends;     /* struct prony_blob, written by the host */
+    struct prony_span names;    /* event names, each ended by a NUL */
+    struct prony_span slots;    /* struct prony_slot, one a worker */
+    struct prony_span values;   /* struct prony_counts, one a worker */
+    struct prony_span own;
+    uint64_t own_stride;
+    struct prony_span area, futures, data;
+    char workload[64];          /* the name under which an image finds the kernels */
+    char provider[32];          /* the counter provider; empty: none */
+    int32_t plugin_fd;          /* in the host: the workload's shared object; -1: built in */
+};
+
+/* A worker's counters: running totals at the last begin, and the sums over measured samples. */
+struct prony_counts {
+    uint64_t samples, read_ns, reads; /* read_ns: spent in reading, over `reads` reads */
+    struct prony_error error;         /* of enter */
+    struct prony_value start[PRONY_EVENTS_MAX], sum[PRONY_EVENTS_MAX];
+};
+
+/* Lays the arena out for a cell. Pure. */
+void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, const struct prony_method *method);
+/* Writes the board, the PUs and the event names into a fresh arena. */
+void prony_board_write(unsigned char *base, const struct prony_board *board, const struct prony_cell *cell,
+                       const struct prony_method *method);
+/* Fills what a setup takes from the board: workers, PUs, memory, slots. Kernels, params, started and descriptors are the
+ * caller's to add. -EINVAL when there is no board. */
+int prony_board_setup(unsigned char *base, uint64_t bytes, struct prony_setup *setup, struct prony_error *error);
+
+static inline struct prony_slot *prony_board_slots(unsigned char *base)
+{
+    return (struct prony_slot *)(void *)(base + ((struct prony_board *)(void *)base)->slots.off);
+}
+
+static inline struct prony_counts *prony_board_counts(unsigned char *base, unsigned worker)
+{
+    return (struct prony_counts *)(void *)(base + ((struct prony_board *)(void *)base)->values.off) + worker;
+}
+
+#endif

@@ -1,0 +1,19 @@
+/* prony's own kernels (table 0 of every worker): what the host asks of each worker by gang, so that it happens in one
+ * place for every engine, also for runtimes that own their threads. */
+#ifndef PRONY_MEASURE_KERNELS_H
+#define PRONY_MEASURE_KERNELS_H
+
+#include <prony/task.h>
+
+enum prony_own {
+    PRONY_OWN_BIND,        /* binds the worker to its PU, reads it back into its slot */
+    PRONY_OWN_TOUCH,       /* arg: struct prony_span; touches the worker's share of it, and its own scratch and histogram */
+    PRONY_OWN_COUNT_ENTER, /* opens and starts the provider's events */
+    PRONY_OWN_COUNT_BEGIN, /* reads them at the start of a sample */
+    PRONY_OWN_COUNT_END,   /* and at its end, adding to the sums */
+    PRONY_OWN_COUNT_LEAVE
+};
+
+extern const struct prony_kernel prony_own_kernels[];
+
+#endif

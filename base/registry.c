@@ -3,10 +3,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { LOADED_MOST = 64 };
 
@@ -15,6 +17,7 @@ static struct {
     enum prony_kind kind;
     const struct prony_head *head;
     char *path;
+    int fd;
 } loaded[LOADED_MOST];
 static unsigned loaded_count;
 
@@ -96,16 +99,31 @@ const char *prony_registry_path(const struct prony_head *head)
     return NULL;
 }
 
-static int check_file(const char *path, const char *shown, struct prony_error *error)
+int prony_registry_fd(const struct prony_head *head)
+{
+    for (unsigned i = 0; i < loaded_count; i++)
+        if (loaded[i].head == head)
+            return loaded[i].fd;
+    return -1;
+}
+
+/* Opens the file and checks it. The descriptor, not the path, is what is loaded: it cannot be replaced in between. */
+static int open_file(const char *path, const char *shown, struct prony_error *error)
 {
     struct stat file;
-    if (stat(path, &file) != 0)
+    int fd = open(path, O_RDONLY | O_CLOEXEC), code = 0;
+    if (fd < 0)
         return prony_fail(error, -errno, "plug-in %s cannot be read: %s", shown, strerrordesc_np(errno));
-    if (!S_ISREG(file.st_mode))
-        return prony_fail(error, -EINVAL, "plug-in %s is not a file", shown);
-    if ((file.st_mode & S_IWOTH) != 0)
-        return prony_fail(error, -EACCES, "plug-in %s is refused: others may write it (chmod o-w %s)", shown, shown);
-    return 0;
+    if (fstat(fd, &file) != 0)
+        code = prony_fail(error, -errno, "plug-in %s cannot be read: %s", shown, strerrordesc_np(errno));
+    else if (!S_ISREG(file.st_mode))
+        code = prony_fail(error, -EINVAL, "plug-in %s is not a file", shown);
+    else if ((file.st_mode & S_IWOTH) != 0)
+        code = prony_fail(error, -EACCES, "plug-in %s is refused: others may write it (chmod o-w %s)", shown, shown);
+    if (code == 0)
+        return fd;
+    (void)close(fd);
+    return code;
 }
 
 static int check_head(const struct prony_head *head, enum prony_kind kind, const char *shown, struct prony_error *error)
@@ -126,16 +144,20 @@ int prony_registry_load(const char *path, const char *shown, const struct prony_
     const struct prony_head *head = NULL;
     unsigned kind = 0;
     void *library;
-    int code;
+    char opened[64];
+    int code, fd;
     shown = shown == NULL ? path : shown;
-    code = check_file(path, shown, error);
-    if (code != 0)
-        return code;
     if (loaded_count == LOADED_MOST)
         return prony_fail(error, -ENOSPC, "plug-in %s: at most %d plug-ins can be loaded", shown, LOADED_MOST);
-    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
-        return prony_fail(error, -ENOEXEC, "plug-in %s cannot be loaded: %s", shown, dlerror());
+    fd = open_file(path, shown, error);
+    if (fd < 0)
+        return fd;
+    (void)snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
+    library = dlopen(opened, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL) {
+        code = prony_fail(error, -ENOEXEC, "plug-in %s cannot be loaded: %s", shown, dlerror());
+        goto shut;
+    }
     for (; kind < PRONY_KINDS && head == NULL; kind += head == NULL)
         head = dlsym(library, kinds[kind].symbol);
     if (head == NULL) {
@@ -152,6 +174,7 @@ int prony_registry_load(const char *path, const char *shown, const struct prony_
     }
     loaded[loaded_count].kind = (enum prony_kind)kind;
     loaded[loaded_count].head = head;
+    loaded[loaded_count].fd = fd;
     loaded[loaded_count].path = strdup(shown);
     if (loaded[loaded_count].path == NULL) {
         code = prony_fail(error, -ENOMEM, "no memory for plug-in %s", shown);
@@ -163,5 +186,7 @@ int prony_registry_load(const char *path, const char *shown, const struct prony_
     return 0;
 unload:
     (void)dlclose(library);
+shut:
+    (void)close(fd);
     return code;
 }

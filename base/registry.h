@@ -28,10 +28,13 @@ const struct prony_provider *prony_find_provider(const char *name, struct prony_
 
 /* Loads a shared object and registers its plug-in. Refused before anything in it is called: a file that others may write
  * (-EACCES), another ABI or size (-EPROTO), a name that is taken (-EEXIST), no plug-in symbol (-ENOEXEC).
- * `path` may name a descriptor (/proc/self/fd/N); `shown` is what people see (NULL: path). Main thread only. */
+ * `path` may name a descriptor (/proc/self/fd/N), `shown` is what people see (NULL: path). Main thread only. */
 int prony_registry_load(const char *path, const char *shown, const struct prony_head **head, struct prony_error *error);
 /* The file a loaded plug-in came from, as shown; NULL for built-in ones. */
 const char *prony_registry_path(const struct prony_head *head);
+/* A descriptor of that very file, open and close-on-exec, so that a host loads the same bytes even when the path has been
+ * replaced since; -1 for built-in ones. Owned by the registry. */
+int prony_registry_fd(const struct prony_head *head);
 
 /* "engine", "workload", "channel", "counter"; plural adds an s. */
 const char *prony_kind_name(enum prony_kind kind);

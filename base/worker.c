@@ -19,6 +19,7 @@ void prony_worker_init(struct prony_worker *worker, const struct prony_setup *se
     worker->slot = (struct prony_slot *)(void *)(setup->base + setup->slots.off) + index;
     worker->latency = (struct prony_span){own, sizeof(struct prony_histogram)};
     worker->scratch = (struct prony_span){own + sizeof(struct prony_histogram), setup->own_stride - sizeof(struct prony_histogram)};
+    worker->channel = setup->channel;
     worker->ends = setup->ends;
     worker->slot->pid = getpid();
     worker->slot->tid = (int32_t)syscall(SYS_gettid);

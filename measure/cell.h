@@ -43,7 +43,7 @@ struct prony_visit {
 struct prony_cell_worker {
     int pid, tid, pu;            /* pu: read back in the worker; -1: not bound */
     unsigned generation, flags;  /* PRONY_WHO_* */
-    int64_t items;               /* completed in measured samples */
+    int64_t items;               /* completed in all samples, warm-up included */
     struct prony_value *values;  /* one an event; NULL: nothing counted */
 };
 
@@ -65,6 +65,7 @@ struct prony_cell {
     unsigned warm_samples;       /* before it was steady */
     bool steady;                 /* false: warm-up ended by its limit, not by steadiness */
     int caller_pu;
+    char about[128];             /* the engine's runtime, in its own words: "CPython 3.11.2, GIL on"; may be empty */
     double caller_share;         /* of the items, done by the caller's own thread; NaN: not known */
     unsigned visits_count, visits_room, launches;
     struct prony_visit *visits;

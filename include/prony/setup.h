@@ -17,6 +17,7 @@ struct prony_blob {
 static_assert(sizeof(struct prony_blob) == 128, "crosses exec");
 
 struct prony_params;
+struct prony_channel;
 
 /* Owned by the caller and unchanged until close; may be used to open many engines in turn, never two at once. */
 struct prony_setup {
@@ -36,7 +37,8 @@ struct prony_setup {
     unsigned workloads;        /* entries of kernels */
     const char *workload;      /* its name, and the file it came from (NULL: built in): for images that resolve again */
     const char *plugin_path;
-    const struct prony_blob *ends; /* created before open, so that forked workers inherit them; NULL: no channel */
+    const struct prony_channel *channel; /* NULL: none */
+    const struct prony_blob *ends; /* its ends, created before open, so that forked workers inherit them */
     unsigned nends;
     const struct prony_params *params; /* the engine's own parameters */
     /* Called first by every NEW worker, in its own thread: parent-death signal, signal mask, its slot. May be NULL.

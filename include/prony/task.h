@@ -111,8 +111,9 @@ struct prony_worker {
     struct prony_span scratch; /* this worker's own memory in the arena, a stack: kids' futures and the like */
     uint64_t top;         /* bytes of scratch in use */
     struct prony_span latency; /* this worker's struct prony_histogram in the arena (prony/histogram.h) */
-    const struct prony_blob *ends; /* channel ends, by role; NULL: no channel */
-    void **attached;      /* what this worker attached, by end */
+    const struct prony_channel *channel; /* in this image; NULL: no channel */
+    const struct prony_blob *ends; /* its ends, by role */
+    void *attached;       /* the end this worker attached (role i takes end i), for channel->send and recv; NULL: none */
     void *local;          /* the kernels' own */
     void *counting;       /* the counter provider's own */
     void *engine;         /* the engine's own */

@@ -44,6 +44,7 @@ struct prony_bench {
     const struct prony_params *params; /* the workload's own */
     const struct prony_need *need;
     struct prony_span data, futures; /* the workload's parts of the arena */
+    const uint64_t *future_offsets;  /* of each of need->futures, for engine->wait */
     void *local;                     /* the workload's own, in the host; freed by `release` */
     uint64_t seed;                   /* of the cell */
     uint64_t sample;                 /* number of this sample in the launch */

@@ -18,7 +18,7 @@ const char *prony_outcome_name(enum prony_outcome outcome)
     return outcome <= PRONY_INTERRUPTED ? names[outcome] : "unknown";
 }
 
-static void cell_free(struct prony_cell *cell)
+void prony_cell_free(struct prony_cell *cell)
 {
     free(cell->id);
     prony_placement_free(&cell->placement);
@@ -39,7 +39,7 @@ static void cell_free(struct prony_cell *cell)
 void prony_run_free(struct prony_run *run)
 {
     for (unsigned i = 0; i < run->count; i++)
-        cell_free(&run->cells[i]);
+        prony_cell_free(&run->cells[i]);
     free(run->cells);
     free(run->suite);
     free(run->name);

@@ -110,6 +110,8 @@ struct prony_run {
     unsigned blocks;
 };
 void prony_run_free(struct prony_run *run);
+/* What a cell owns; for who builds one that does not join a run. */
+void prony_cell_free(struct prony_cell *cell);
 
 /* The time of one repetition in ns, by visit: medians of the visit's samples divided by repeats. Writes at most `room`,
  * returns how many. With `clean`, leaves marked visits out. */

@@ -12,7 +12,14 @@
  * Empty lists take the defaults: engines @core, workers "1,max", place "compact". */
 struct prony_row {
     struct prony_list engines, workloads, channels, workers, places, params;
-    bool named; /* typed on the command line: what is unavailable is an error, else a skip with its reason */
+    unsigned named; /* axes typed on the command line: there what is unavailable is an error, else a skip with its reason */
+};
+enum {
+    PRONY_NAMED_ENGINES = 1,
+    PRONY_NAMED_WORKLOADS = 2,
+    PRONY_NAMED_CHANNELS = 4,
+    PRONY_NAMED_WORKERS = 8,
+    PRONY_NAMED_PLACES = 16
 };
 void prony_row_free(struct prony_row *row);
 

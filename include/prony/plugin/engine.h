@@ -79,6 +79,8 @@ struct prony_engine {
      * and the process should go; the handle is gone in any case. */
     int (*close)(void *handle, int drain, int64_t timeout_ns);
     const char *const *env; /* NAME=VALUE, set before the host starts and reported; NULL: none */
+    /* One line about the runtime: "CPython 3.11.2, GIL on". Owned by the engine, valid until close. NULL: nothing to say. */
+    const char *(*about)(void *handle);
 };
 
 #ifdef __cplusplus

@@ -1,0 +1,44 @@
+/* The inside of a cell host: one engine under one workload. host.c sets it up and takes orders, sample.c measures. */
+#ifndef PRONY_MEASURE_HOST_H
+#define PRONY_MEASURE_HOST_H
+
+#include "base/params.h"
+#include "measure/board.h"
+#include "measure/drive.h"
+#include "measure/kernels.h"
+#include "measure/wire.h"
+
+#include <prony/arena.h>
+#include <prony/plugin/channel.h>
+#include <prony/plugin/workload.h>
+
+struct prony_host {
+    int control_fd, runner_pid, caller_pu;
+    struct prony_arena arena;
+    const struct prony_workload *workload;
+    const struct prony_channel *channel_ops;
+    const struct prony_provider *provider;
+    void *channel;
+    bool counting, parked;
+    struct prony_params engine_params, workload_params, channel_params, own_params;
+    const struct prony_kernel *kernels[2];
+    struct prony_setup setup;
+    struct prony_need need;
+    struct prony_bench bench;
+    prony_drive_fn *drive;
+    uint64_t *offsets;       /* of the futures */
+    int *status;             /* of gangs */
+};
+
+/* Runs one of prony's own kernels in every worker. -errno of the gang or of the first worker that failed. */
+int prony_host_gang(struct prony_host *host, enum prony_own kernel, unsigned char argument, const char *doing,
+                    struct prony_error *error);
+/* Wakes the engine and binds its workers, which must be found where they belong; or puts it to rest. */
+int prony_host_unpark(struct prony_host *host, struct prony_error *error);
+void prony_host_park(struct prony_host *host);
+
+/* Orders, answered in `answer`. */
+void prony_host_warm(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer);
+void prony_host_visit(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer);
+
+#endif

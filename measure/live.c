@@ -1,0 +1,274 @@
+#include "measure/live.h"
+#include "base/clock.h"
+#include "measure/disturb.h"
+#include "stats/stats.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool interrupted(const struct prony_bout *bout)
+{
+    return bout->watch->interrupt != NULL && *bout->watch->interrupt != 0;
+}
+
+/* Ends a cell that cannot go on. An interrupted one is not a failed one. */
+static bool give_up(struct prony_bout *bout, struct prony_live *live, const struct prony_error *error)
+{
+    struct prony_cell *cell = live->cell;
+    prony_client_kill(&live->client);
+    live->done = true;
+    if (error->code == -EINTR && interrupted(bout)) {
+        live->done = false;
+    } else if (error->code == -ENOTSUP && cell->visits_count == 0) {
+        cell->outcome = PRONY_SKIPPED;
+        cell->reason = *error;
+        prony_journal_say(&bout->journal, "skip\t%u\t%s", live->number, error->text);
+    } else {
+        cell->outcome = PRONY_FAILED;
+        cell->reason = *error;
+        prony_journal_say(&bout->journal, "fail\t%u\t%s", live->number, error->text);
+    }
+    prony_live_close(live);
+    return false;
+}
+
+/* Asks, and takes the answer's own error for the cell's. */
+static bool ask(struct prony_bout *bout, struct prony_live *live, const struct prony_order *order,
+                struct prony_answer *answer)
+{
+    struct prony_error error = {0, ""};
+    int code = prony_client_ask(&live->client, order, NULL, answer, bout->run->method.timeout_ns, bout->watch->interrupt, &error);
+    if (code == 0 && answer->error.code != 0)
+        error = answer->error;
+    live->cell->verified += code == 0 ? answer->verified : 0;
+    return error.code == 0 || give_up(bout, live, &error);
+}
+
+static bool warm(struct prony_bout *bout, struct prony_live *live)
+{
+    struct prony_order order = {.kind = PRONY_ORDER_WARM, .target_ns = bout->target_ns};
+    struct prony_cell *cell = live->cell;
+    struct prony_answer answer;
+    order.limit_ns = 30 * bout->target_ns > 50000000 ? 30 * bout->target_ns : 50000000;
+    if (!ask(bout, live, &order, &answer))
+        return false;
+    if (live->launch == 0) { /* later launches keep it, so that their samples compare */
+        cell->repeats = answer.repeats;
+        cell->calibrate_ns = answer.calibrate_ns;
+        cell->steady = true;
+    }
+    cell->warm_samples = answer.warm_samples > cell->warm_samples ? answer.warm_samples : cell->warm_samples;
+    cell->steady = cell->steady && answer.steady != 0;
+    prony_journal_say(&bout->journal, "warm\t%u\t%lld\t%llu\t%u\t%s", live->number, (long long)answer.repeats,
+                      (unsigned long long)answer.calibrate_ns, answer.warm_samples, answer.steady ? "steady" : "unsteady");
+    return true;
+}
+
+static int make_room(struct prony_cell *cell, const struct prony_method *method, struct prony_error *error)
+{
+    if (cell->who == NULL) {
+        cell->who = calloc(cell->workers, sizeof *cell->who);
+        if (cell->who == NULL)
+            return prony_fail(error, -ENOMEM, "no memory for %u workers", cell->workers);
+    }
+    for (unsigned i = 0; i < cell->workers && method->provider != NULL && cell->workload->shape != PRONY_LIFE; i++)
+        if (cell->who[i].values == NULL &&
+            (cell->who[i].values = calloc(method->events.count + 1, sizeof *cell->who[i].values)) == NULL)
+            return prony_fail(error, -ENOMEM, "no memory for counters");
+    if (cell->latency == NULL && cell->workload->clock == PRONY_PER_OP &&
+        (cell->latency = calloc(1, sizeof *cell->latency)) == NULL)
+        return prony_fail(error, -ENOMEM, "no memory for a histogram");
+    return 0;
+}
+
+bool prony_live_open(struct prony_bout *bout, struct prony_live *live)
+{
+    struct prony_cell *cell = live->cell;
+    struct prony_error error = {0, ""};
+    struct prony_answer answer;
+    uint64_t begun = prony_now_ns();
+    int code = make_room(cell, &bout->run->method, &error);
+    cell->caller_pu = prony_caller_pu(cell, bout->run->topology);
+    if (code == 0)
+        code = prony_client_start(&live->client, cell, &bout->run->method, &error);
+    if (code == 0)
+        code = prony_client_open(&live->client, cell, &bout->run->method, &answer, bout->run->method.timeout_ns,
+                                 bout->watch->interrupt, &error);
+    if (code == 0 && answer.error.code != 0) {
+        error = answer.error;
+        code = error.code;
+    }
+    if (code != 0)
+        return give_up(bout, live, &error);
+    memcpy(cell->about, answer.about, sizeof cell->about);
+    cell->launches = live->launch + 1;
+    prony_journal_say(&bout->journal, "open\t%u\t%u\t%d", live->number, live->launch, live->client.pid);
+    if (!warm(bout, live))
+        return false;
+    live->open_ns = prony_now_ns() - begun;
+    cell->spent_ns += live->open_ns;
+    bout->last_end_ns = 0; /* an opening is no bookkeeping */
+    return true;
+}
+
+static struct prony_visit *next_visit(struct prony_cell *cell, unsigned samples)
+{
+    struct prony_visit *visit;
+    if (cell->visits_count == cell->visits_room) {
+        unsigned room = cell->visits_room == 0 ? 16 : 2 * cell->visits_room;
+        struct prony_visit *grown = realloc(cell->visits, room * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        cell->visits = grown;
+        cell->visits_room = room;
+    }
+    visit = &cell->visits[cell->visits_count];
+    memset(visit, 0, sizeof *visit);
+    visit->samples_ns = calloc(samples, sizeof *visit->samples_ns);
+    return visit->samples_ns == NULL ? NULL : visit;
+}
+
+/* The two PUs between which the cell's pulse is taken: the first, and the next that is another. */
+static void pulse_pair(const struct prony_cell *cell, int pair[2])
+{
+    pair[0] = cell->placement.binding ? cell->placement.pus[0] : -1;
+    pair[1] = -1;
+    for (unsigned i = 1; i < cell->workers && pair[0] >= 0 && pair[1] < 0; i++)
+        if (cell->placement.pus[i] != pair[0])
+            pair[1] = cell->placement.pus[i];
+}
+
+static void take_over_workers(struct prony_live *live)
+{
+    struct prony_cell *cell = live->cell;
+    const struct prony_slot *slots = prony_board_slots(live->client.arena.base);
+    const struct prony_board *board = (const struct prony_board *)(const void *)live->client.arena.base;
+    int64_t all = 0;
+    bool helps = (cell->engine->head.caps & PRONY_CAP_HELPS) != 0;
+    for (unsigned i = 0; i < cell->workers; i++) {
+        struct prony_cell_worker *who = &cell->who[i];
+        who->pid = slots[i].pid;
+        who->tid = slots[i].tid;
+        who->pu = slots[i].tid == 0 ? -1 : slots[i].pu;
+        who->generation = slots[i].generation;
+        who->items = slots[i].items;
+        who->flags = helps && i == 0 ? PRONY_WHO_CALLER : 0;
+        all += who->items;
+        if (cell->latency != NULL)
+            prony_histogram_add(cell->latency, (const struct prony_histogram *)(const void *)(live->client.arena.base +
+                                                                                              board->own.off + i * board->own_stride));
+    }
+    cell->caller_share = all == 0 ? NAN : helps ? (double)cell->who[0].items / (double)all : 0;
+}
+
+static void journal_visit(struct prony_bout *bout, const struct prony_live *live, const struct prony_visit *visit)
+{
+    const struct prony_disturbed *d = &visit->disturbed;
+    char samples[PRONY_SAMPLES_MOST * 21 + 1];
+    size_t used = 0;
+    for (unsigned i = 0; i < visit->samples; i++)
+        used += (size_t)snprintf(samples + used, sizeof samples - used, "\t%llu", (unsigned long long)visit->samples_ns[i]);
+    prony_journal_say(&bout->journal, "visit\t%u\t%u\t%u\t%llu\t%.1f\t%.1f\t%.0f\t%.0f\t%llu\t%llu\t%llu%s", live->number,
+                      visit->block, visit->launch, (unsigned long long)visit->t_ns, d->before.line_ns, d->after.line_ns,
+                      d->before.compute_ns, d->after.compute_ns, (unsigned long long)d->steal_ns,
+                      (unsigned long long)d->involuntary, (unsigned long long)d->migrations, samples);
+}
+
+static void note_disturbance(struct prony_live *live, struct prony_visit *visit, const struct prony_doings *before,
+                             const struct prony_doings *after)
+{
+    struct prony_disturbed *d = &visit->disturbed;
+    d->steal_ns = after->steal_ns - before->steal_ns;
+    d->involuntary = after->involuntary > before->involuntary ? after->involuntary - before->involuntary : 0;
+    d->migrations = after->migrations > before->migrations ? after->migrations - before->migrations : 0;
+    d->marked = prony_pulse_moved(&d->before, &d->after, live->cell->workers > 1, d->why, sizeof d->why);
+    if (!d->marked && d->steal_ns != 0)
+        (void)snprintf(d->why, sizeof d->why, "the hypervisor took %.0f ms", (double)d->steal_ns / 1e6);
+    live->marked += d->marked;
+}
+
+static void note_gap(struct prony_bout *bout, uint64_t begun)
+{
+    if (bout->last_end_ns != 0 && bout->gaps < bout->gaps_room)
+        bout->gaps_ns[bout->gaps++] = (double)(begun - bout->last_end_ns);
+}
+
+bool prony_live_visit(struct prony_bout *bout, struct prony_live *live, unsigned block, unsigned samples)
+{
+    struct prony_cell *cell = live->cell;
+    struct prony_order order = {.kind = PRONY_ORDER_VISIT, .samples = samples, .repeats = cell->repeats};
+    struct prony_answer answer;
+    struct prony_doings before, after;
+    struct prony_visit *visit = next_visit(cell, samples);
+    uint64_t begun = prony_now_ns(), asked;
+    int pair[2];
+    if (visit == NULL)
+        return give_up(bout, live, &(struct prony_error){-ENOMEM, "no memory for another visit"});
+    pulse_pair(cell, pair);
+    visit->block = block;
+    visit->launch = live->launch;
+    visit->disturbed.before = prony_pulser_take(&bout->pulser, pair[0], pair[1]);
+    prony_doings_read(cell, prony_board_slots(live->client.arena.base), &before);
+    asked = prony_now_ns();
+    visit->t_ns = asked - bout->started_ns;
+    note_gap(bout, asked);
+    if (!ask(bout, live, &order, &answer)) {
+        free(visit->samples_ns);
+        return false;
+    }
+    bout->last_end_ns = prony_now_ns();
+    prony_doings_read(cell, prony_board_slots(live->client.arena.base), &after);
+    visit->disturbed.after = prony_pulser_take(&bout->pulser, pair[0], pair[1]);
+    visit->samples = answer.samples;
+    live->sample_ns = 0;
+    for (unsigned i = 0; i < answer.samples; i++) {
+        visit->samples_ns[i] = answer.samples_ns[i];
+        live->sample_ns += (double)answer.samples_ns[i] / answer.samples;
+    }
+    memcpy(visit->phases_ns, answer.phases_ns, sizeof visit->phases_ns);
+    note_disturbance(live, visit, &before, &after);
+    cell->visits_count++;
+    take_over_workers(live);
+    journal_visit(bout, live, visit);
+    live->visit_ns = prony_now_ns() - begun;
+    cell->spent_ns += live->visit_ns;
+    return true;
+}
+
+/* Adds the launch's counters to the cell's. A worker's event that failed in any launch is not whole. */
+static void take_over_counters(struct prony_live *live)
+{
+    struct prony_cell *cell = live->cell;
+    const struct prony_board *board = (const struct prony_board *)(const void *)live->client.arena.base;
+    uint64_t read_ns = 0, reads = 0;
+    for (unsigned i = 0; i < cell->workers && board->events != 0; i++) {
+        const struct prony_counts *counts = prony_board_counts(live->client.arena.base, i);
+        for (unsigned j = 0; j < board->events && cell->who[i].values != NULL; j++) {
+            struct prony_value *into = &cell->who[i].values[j];
+            const struct prony_value *from = &counts->sum[j];
+            struct prony_value sum = *from;
+            if (into->status != PRONY_NOT_TRIED && into->status != PRONY_COUNTED && from->status == PRONY_COUNTED)
+                sum = *into;
+            sum.value = into->value + from->value;
+            sum.enabled_ns = into->enabled_ns + from->enabled_ns;
+            sum.running_ns = into->running_ns + from->running_ns;
+            *into = sum;
+        }
+        if (i == 0)
+            cell->counted_samples += counts->samples;
+        read_ns += counts->read_ns;
+        reads += counts->reads;
+    }
+    cell->counter_read_ns = reads == 0 ? NAN : (double)read_ns / (double)reads;
+}
+
+void prony_live_close(struct prony_live *live)
+{
+    if (live->client.arena.base != NULL && live->cell->who != NULL)
+        take_over_counters(live);
+    prony_client_close(&live->client);
+    prony_client_free(&live->client);
+}

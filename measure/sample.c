@@ -1,0 +1,149 @@
+/* Samples: poison, clock, drive, clock, verify; calibration, warm-up and visits are made of them. */
+#include "base/clock.h"
+#include "measure/host.h"
+#include "stats/stats.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+enum { WARM_MOST = 200, WARM_WINDOW = 4, REWARM = 1 };
+static const double warm_tolerance = 0.05;
+
+struct sample {
+    uint64_t ns;
+    uint64_t phases_ns[PRONY_PHASES];
+};
+
+static int check(struct prony_host *host, struct prony_error *error)
+{
+    struct prony_bench *bench = &host->bench;
+    char text[96];
+    if (bench->tally.status != 0)
+        return prony_fail(error, bench->tally.status, "items %lld to %lld failed: %s", (long long)bench->tally.first_lo,
+                          (long long)bench->tally.first_hi, prony_code_text(bench->tally.status, text, sizeof text));
+    if (host->workload->shape == PRONY_TASKS) {
+        int code = prony_drive_check_futures(bench, error);
+        if (code != 0)
+            return code;
+    }
+    return host->workload->verify == NULL ? 0 : host->workload->verify(bench, error);
+}
+
+/* One sample. `counted` reads the counters at both ends, off the clock. */
+static int take(struct prony_host *host, int64_t repeats, bool counted, struct sample *sample, struct prony_error *error)
+{
+    struct prony_bench *bench = &host->bench;
+    uint64_t begun, ended;
+    char text[96];
+    int code = 0;
+    bench->repeats = repeats;
+    memset(&bench->tally, 0, sizeof bench->tally);
+    memset(bench->ns, 0, sizeof bench->ns);
+    *bench->error = (struct prony_error){0, ""};
+    if (host->workload->poison != NULL)
+        host->workload->poison(bench);
+    if (counted)
+        code = prony_host_gang(host, PRONY_OWN_COUNT_BEGIN, 0, "reading counters", error);
+    if (code != 0)
+        return code;
+    begun = prony_now_ns();
+    code = host->drive(bench);
+    ended = prony_now_ns();
+    if (code != 0)
+        return bench->error->text[0] != '\0'
+                   ? prony_fail(error, code, "%s", bench->error->text)
+                   : prony_fail(error, code, "the engine failed: %s", prony_code_text(code, text, sizeof text));
+    if (counted)
+        code = prony_host_gang(host, PRONY_OWN_COUNT_END, 0, "reading counters", error);
+    if (code == 0)
+        code = check(host, error);
+    sample->ns = bench->ns[0] != 0 ? bench->ns[0] : ended - begun;
+    memcpy(sample->phases_ns, &bench->ns[1], sizeof sample->phases_ns);
+    bench->sample++;
+    return code;
+}
+
+/* Finds how many repetitions make a sample of about target_ns; at least one. Grows by at most 16 a step, since the first
+ * repetitions are slow. */
+static int calibrate(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
+{
+    uint64_t started = prony_now_ns();
+    int64_t repeats = 1;
+    struct sample sample;
+    int code;
+    for (;;) {
+        double want;
+        code = take(host, repeats, false, &sample, &answer->error);
+        if (code != 0)
+            return code;
+        answer->verified++;
+        answer->calibrate_ns = sample.ns / (uint64_t)repeats;
+        if ((double)sample.ns >= 0.7 * (double)order->target_ns || prony_now_ns() - started > (uint64_t)order->limit_ns / 2)
+            break;
+        want = (double)repeats * (double)order->target_ns / (double)(sample.ns == 0 ? 1 : sample.ns);
+        want = fmin(want, 16.0 * (double)repeats);
+        if (want < (double)repeats + 1 || want > 1e12)
+            break;
+        repeats = (int64_t)want;
+    }
+    answer->repeats = repeats;
+    return 0;
+}
+
+void prony_host_warm(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
+{
+    double series[WARM_MOST];
+    uint64_t started = prony_now_ns();
+    unsigned n = 0;
+    if (prony_host_unpark(host, &answer->error) != 0 || calibrate(host, order, answer) != 0)
+        return;
+    while (n < WARM_MOST) {
+        struct sample sample;
+        if (take(host, answer->repeats, false, &sample, &answer->error) != 0)
+            return;
+        answer->verified++;
+        series[n++] = (double)sample.ns;
+        answer->steady = prony_is_steady(series, n, WARM_WINDOW, warm_tolerance);
+        if (answer->steady || prony_now_ns() - started > (uint64_t)order->limit_ns)
+            break;
+    }
+    answer->warm_samples = n;
+    prony_host_park(host);
+}
+
+static void clear_latency(struct prony_host *host)
+{
+    for (unsigned i = 0; i < host->setup.workers; i++) {
+        uint64_t own = host->setup.own.off + i * host->setup.own_stride;
+        memset(host->arena.base + own, 0, sizeof(struct prony_histogram));
+    }
+}
+
+void prony_host_visit(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
+{
+    double phases[PRONY_PHASES][PRONY_SAMPLES_MOST];
+    unsigned samples = order->samples < PRONY_SAMPLES_MOST ? order->samples : PRONY_SAMPLES_MOST;
+    struct sample sample;
+    if (prony_host_unpark(host, &answer->error) != 0)
+        return;
+    for (unsigned i = 0; i < REWARM; i++) {
+        if (take(host, order->repeats, false, &sample, &answer->error) != 0)
+            return;
+        answer->verified++;
+    }
+    if (host->workload->clock == PRONY_PER_OP)
+        clear_latency(host);
+    for (unsigned i = 0; i < samples; i++) {
+        if (take(host, order->repeats, host->counting, &sample, &answer->error) != 0)
+            return;
+        answer->verified++;
+        answer->shortfall += host->bench.shortfall;
+        answer->samples_ns[answer->samples++] = sample.ns;
+        for (unsigned j = 0; j < PRONY_PHASES; j++)
+            phases[j][i] = (double)sample.phases_ns[j];
+    }
+    for (unsigned j = 0; j < PRONY_PHASES; j++)
+        answer->phases_ns[j] = (uint64_t)prony_median(phases[j], samples);
+    prony_host_park(host);
+}

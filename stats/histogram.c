@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#define TAIL 10.0 /* so many values must lie beyond a percentile before it is told */
+#define TAIL 10.0  /* so many values must lie beyond a percentile before it is told */
 #define SLACK 1e-9 /* 1 - 0.9 is a little less than a tenth */
 
 double prony_histogram_percentile(const struct prony_histogram *histogram, double p)

@@ -61,8 +61,9 @@ static const struct {
     double (*draw)(uint64_t *);
     double median;
     bool ties;
-} distributions[] = {{uniform, 0.5, false},     {exponential, 0.69314718055994531, false}, {lognormal, 1, false},
-                     {cauchy, 0, false},        {bimodal, 0, false},                       {spiked, 0.5 / 0.9, false},
+} distributions[] = {{uniform, 0.5, false}, {exponential, 0.69314718055994531, false},
+                     {lognormal, 1, false}, {cauchy, 0, false},
+                     {bimodal, 0, false},   {spiked, 0.5 / 0.9, false},
                      {stepped, 6, true}};
 
 static void test_coverage(void **state)
@@ -85,8 +86,8 @@ static void test_coverage(void **state)
             share = (double)held / TRIALS;
             error = 4 * sqrt(exact * (1 - exact) / TRIALS);
             if (share < 0.95 - error || share < exact - error || (!distributions[d].ties && share > exact + error))
-                fail_msg("distribution %zu, n %zu: %.4f of the intervals hold the median, not %.4f +- %.4f", d, sizes[s],
-                         share, exact, error);
+                fail_msg("distribution %zu, n %zu: %.4f of the intervals hold the median, not %.4f +- %.4f", d,
+                         sizes[s], share, exact, error);
         }
 }
 

@@ -56,10 +56,10 @@ static void test_median_interval(void **state)
     static const struct {
         size_t n, k;
         double coverage;
-    } table[] = {{6, 1, 0.96875},      {7, 1, 0.984375},     {8, 1, 0.9921875},   {9, 2, 0.9609375},
-                 {10, 2, 0.978515625}, {11, 2, 0.98828125},  {12, 3, 0.96142578125}, {15, 4, 0.96484375},
-                 {17, 5, 0.950958251953125}, {20, 6, 0.958610534667969}, {25, 8, 0.956714630126953},
-                 {30, 10, 0.957226054743}, {50, 18, 0.967160862436},  {100, 40, 0.964799799782}};
+    } table[] = {{6, 1, 0.96875},          {7, 1, 0.984375},         {8, 1, 0.9921875},       {9, 2, 0.9609375},
+                 {10, 2, 0.978515625},     {11, 2, 0.98828125},      {12, 3, 0.96142578125},  {15, 4, 0.96484375},
+                 {17, 5, 0.950958251953},  {20, 6, 0.958610534668},  {25, 8, 0.956714749336}, {30, 10, 0.957226054743},
+                 {50, 18, 0.967160862436}, {100, 40, 0.964799799782}};
     const double values[5] = {1, 2, 3, 4, 5};
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -131,7 +131,7 @@ static void test_histogram_percentiles(void **state)
         near(prony_histogram_percentile(histogram, ps[i]), exact, exact / 128);
     }
     near(prony_histogram_percentile(histogram, 0.9998), (double)values[(size_t)(0.9998 * COUNT) - 1],
-         (double)values[COUNT - 1] / 128);                              /* ten values beyond it */
+         (double)values[COUNT - 1] / 128);                             /* ten values beyond it */
     assert_true(isnan(prony_histogram_percentile(histogram, 0.9999))); /* five */
     free(values);
     free(histogram);
@@ -147,7 +147,7 @@ static void test_histogram_small(void **state)
     for (uint64_t i = 1; i <= 100; i++)
         prony_histogram_record(histogram, i);
     near(prony_histogram_percentile(histogram, 0.5), 50, 0);
-    near(prony_histogram_percentile(histogram, 0.9), 90, 0);            /* exactly ten beyond it */
+    near(prony_histogram_percentile(histogram, 0.9), 90, 0); /* exactly ten beyond it */
     assert_true(isnan(prony_histogram_percentile(histogram, 0.91)));
     assert_true(isnan(prony_histogram_percentile(histogram, 1)));
     assert_true(isnan(prony_histogram_percentile(histogram, 0)));

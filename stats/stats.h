@@ -25,7 +25,8 @@ struct prony_interval prony_median_interval(const double *values, size_t n, doub
 /* The k of the above; 0: none. */
 size_t prony_median_rank(size_t n, double confidence);
 
-/* Percentile p in (0, 1) of a histogram: the middle of its bucket, within 0.8%; NaN unless count x (1 - p) >= 10. */
+/* Percentile p in (0, 1) of a histogram: the middle of its bucket, within 0.8%; NaN unless count x (1 - p) >= 10,
+ * and where it lies among the clipped values. */
 double prony_histogram_percentile(const struct prony_histogram *histogram, double p);
 void prony_histogram_add(struct prony_histogram *into, const struct prony_histogram *from);
 

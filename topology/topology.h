@@ -34,7 +34,7 @@ void prony_topology_facts(const struct prony_topology *topology, struct prony_to
 unsigned prony_topology_pus(const struct prony_topology *topology, int *pus, unsigned room);
 
 struct prony_placement {
-    char policy[64];      /* as given: "compact", "list:0-2+4" */
+    char policy[256];     /* as given: "compact", "list:0-2+4" */
     unsigned workers;
     int *pus;             /* one a worker, in worker order; -1 each for policy none. Owned; prony_placement_free */
     bool oversubscribed;  /* some PU has two workers */
@@ -43,11 +43,11 @@ struct prony_placement {
 
 /* Policies:
  *   compact  fills a core's PUs, then the next core of the same cache, package: neighbours share most
- *   spread   as far apart as possible: packages in turn, then caches, then cores; SMT siblings last
+ *   spread   as far apart as possible: packages in turn, then caches, then cores; SMT siblings last, of whatever kind
  *   core     one worker a core (its first PU), cores in order
- *   smt      the PUs of one core together, core by core; needs SMT
- *   numa     NUMA nodes in turn
- *   list:..  the PUs named: "list:0-2+4", in that order
+ *   smt      the PUs of one core together, core by core; needs SMT, and leaves out cores without it
+ *   numa     NUMA nodes in turn; within a node a core a worker, SMT siblings last
+ *   list:..  the PUs named: "list:0-2+4", in that order; a PU named twice needs `oversubscribe`
  *   none     no binding
  * Where core kinds differ, the performance kind comes first. More workers than PUs (or than cores, for core) is -ERANGE
  * unless `oversubscribe`. A policy this machine cannot honour (smt without SMT, a PU outside the cpuset) is -EINVAL with

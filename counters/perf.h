@@ -1,0 +1,21 @@
+/* perf_event_open(2) without a library: the room's own use of it, and the words for why it failed. */
+#ifndef PRONY_COUNTERS_PERF_H
+#define PRONY_COUNTERS_PERF_H
+
+#include <prony/plugin/counter.h>
+#include <stdbool.h>
+
+/* Opens a running event of the calling thread, not inherited, close-on-exec; read() gives struct prony_perf_reading.
+ * The descriptor, or -errno. */
+int prony_perf_open(uint32_t type, uint64_t config, bool with_kernel);
+struct prony_perf_reading {
+    uint64_t value, enabled_ns, running_ns;
+};
+
+/* Opens and closes an instruction counter: 0 when this machine has a PMU that this process may use, or -errno. */
+int prony_perf_try_hardware(void);
+
+/* What a failed open means: the status, and into `text` a reason a person can act on, within 103 characters. */
+enum prony_status prony_perf_why(int code, char *text, size_t bytes);
+
+#endif

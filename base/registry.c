@@ -107,7 +107,7 @@ int prony_registry_fd(const struct prony_head *head)
     return -1;
 }
 
-/* Opens the file and checks it. The descriptor, not the path, is what is loaded: it cannot be replaced in between. */
+/* Opens the file and checks it; a descriptor or -errno. The descriptor, not the path, is what is loaded: it cannot be replaced in between. */
 static int open_file(const char *path, const char *shown, struct prony_error *error)
 {
     struct stat file;
@@ -120,8 +120,11 @@ static int open_file(const char *path, const char *shown, struct prony_error *er
         code = prony_fail(error, -EINVAL, "plug-in %s is not a file", shown);
     else if ((file.st_mode & S_IWOTH) != 0)
         code = prony_fail(error, -EACCES, "plug-in %s is refused: others may write it (chmod o-w %s)", shown, shown);
-    if (code == 0)
-        return fd;
+    if (code == 0) { /* out of the way of the low numbers at which a cell host finds what it inherits */
+        code = fcntl(fd, F_DUPFD_CLOEXEC, 32);
+        if (code < 0)
+            code = prony_fail(error, -errno, "plug-in %s: no descriptors left (ulimit -n)", shown);
+    }
     (void)close(fd);
     return code;
 }

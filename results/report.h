@@ -36,6 +36,8 @@ void prony_report_count(const struct prony_report *report, struct prony_report_c
 int prony_suite_read(const char *path, struct prony_row **rows, unsigned *n, struct prony_method *method, char **summary,
                      struct prony_error *error);
 
+/* The plan as JSON: `prony run --dry-run --json`. */
+int prony_plan_json(const struct prony_run *run, FILE *out);
 /* JSON of `prony list` and `prony topo`. */
 struct prony_list_entry {
     const char *kind, *name, *summary;

@@ -1,4 +1,51 @@
-int main(void)
+/* prony: chooses the subcommand. */
+#include "base/log.h"
+#include "measure/measure.h"
+#include "runner/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct runner_command *const commands[] = {&runner_run, &runner_list, &runner_topo, &runner_report};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *out)
 {
-    return 0;
+    (void)fprintf(out, "prony %s, a dynamometer for parallel engines\n\nUsage: prony COMMAND [ARGUMENTS]\n\n", PRONY_VERSION);
+    for (unsigned i = 0; i < COMMANDS; i++)
+        (void)fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    (void)fprintf(out, "\nStart with `prony run quick`. Every command explains itself: prony COMMAND --help.\n");
+}
+
+static int unknown(const char *typed)
+{
+    const char *names[COMMANDS + 1] = {NULL};
+    char hint[120];
+    for (unsigned i = 0; i < COMMANDS; i++)
+        names[i] = commands[i]->name;
+    prony_error_say("there is no command '%s'%s (prony --help)", typed,
+                    prony_text_nearest(typed, names, hint, sizeof hint));
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], PRONY_HOST_ARGUMENT) == 0)
+        return prony_host_main(argc, argv);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_usage(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)printf("prony %s\n", PRONY_VERSION);
+        return EXIT_DONE;
+    }
+    for (unsigned i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i]->name) == 0)
+            return commands[i]->run(argc, argv);
+    return unknown(argv[1]);
 }

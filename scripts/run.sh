@@ -13,7 +13,7 @@ folder=prony-runs/latest
 previous=
 for argument in "$@"; do
     case $previous in -o | --output | --resume) folder=$argument ;; esac
-    case $argument in --output=*) folder=${argument#*=} ;; esac
+    case $argument in --output=* | --resume=*) folder=${argument#*=} ;; -o?*) folder=${argument#-o} ;; esac
     previous=$argument
 done
 before=$(readlink -f "$folder" || true)

@@ -5,6 +5,7 @@ test_lint.py asks them of the real tree, test_rules.py plants a violation of eac
 import os
 import re
 import subprocess
+import tempfile
 
 PLUGIN_ROOMS = ("engines", "workloads", "channels", "counters")
 # What a room's files may include by "room/..." beside its own; <prony/...> is below them all.
@@ -138,12 +139,16 @@ def header_comment(tree):
             if not read(tree, path).startswith("/*")]
 
 
+def first_error(said):
+    return next((line for line in said.splitlines() if "error:" in line), "it failed")
+
+
 def compiles(tree, path, *command):
     """What a compiler says about a header on its own; the empty string when it is content."""
     run = subprocess.run([*command, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", "include", "-I", "."] +
                          ["-include", os.path.abspath(os.path.join(tree, path)), "/dev/null"],
                          cwd=tree, capture_output=True, text=True, timeout=60, check=False)
-    return next((line for line in run.stderr.splitlines() if "error:" in line), "it failed") if run.returncode else ""
+    return first_error(run.stderr) if run.returncode else ""
 
 
 def public_headers_alone(tree):
@@ -166,6 +171,26 @@ def public_headers_cpp(tree):
              for path in files(tree, ".h")
              if path.startswith("include" + os.sep) and 'extern "C"' in read(tree, path))
     return [f"{path}: not C++: {said}" for path, said in found if said]
+
+
+def howto_compiles(tree):
+    """The plug-ins of docs/howto build outside the tree, as the documents say, and export one symbol."""
+    findings = []
+    for path in files(tree, ".c"):
+        if not path.startswith(os.path.join("docs", "howto")):
+            continue
+        with tempfile.TemporaryDirectory(prefix="prony-lint-") as folder:
+            built = os.path.join(folder, "plugin.so")
+            run = subprocess.run(["cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I", "include",
+                                  "-o", built, path], cwd=tree, capture_output=True, text=True, timeout=60, check=False)
+            if run.returncode:
+                findings.append(f"{path}: {first_error(run.stderr)}")
+                continue
+            exported = [line.split()[-1] for line in subprocess.run(
+                ["nm", "-gD", "--defined-only", built], capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()]
+            if exported not in ([f"prony_{kind}"] for kind in KIND_OF_ROOM.values()):
+                findings.append(f"{path}: exports {', '.join(exported) or 'nothing'}")
+    return findings
 
 
 def archives(build):

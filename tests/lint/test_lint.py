@@ -42,6 +42,9 @@ class House(unittest.TestCase):
     def test_public_headers_cpp(self):
         self.check_rule(rules.public_headers_cpp, TREE, tool="c++")
 
+    def test_howto_compiles(self):
+        self.check_rule(rules.howto_compiles, TREE)
+
     def test_plugin_exports(self):
         self.check_rule(rules.plugin_exports, TREE, BUILD)
 

@@ -112,6 +112,14 @@ class Planted(unittest.TestCase):
         self.write("include/prony/b.h", guard % "int prony_b(int class);")
         self.one(rules.public_headers_cpp(self.tree), "include/prony/b.h")
 
+    def test_howto(self):
+        self.write("docs/howto/a.c", "extern const int prony_engine; const int prony_engine = 1;\n")
+        self.assertEqual(rules.howto_compiles(self.tree), [])
+        self.write("docs/howto/a.c", "const int prony_engine = 1; int other;\n")
+        self.one(rules.howto_compiles(self.tree), "docs/howto/a.c", "other")
+        self.write("docs/howto/a.c", "const int prony_engine = nothing;\n")
+        self.one(rules.howto_compiles(self.tree), "docs/howto/a.c", "nothing")
+
     def test_plugin_exports(self):
         self.write("engines/CMakeLists.txt", "prony_plugin(engine my-pool)\n# prony_plugin(engine other)\n")
         right = "const int prony_engine_my_pool = 1; static int x; int *y(void); static int *z(void) {return &x;}"

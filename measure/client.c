@@ -91,6 +91,24 @@ static int spawn(struct prony_client *client, const struct prony_cell *cell, int
     return 0;
 }
 
+/* Refuses an arena that memory cannot hold, before the kernel kills somebody for it. */
+static int check_memory(uint64_t bytes, struct prony_error *error)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    char line[128], wants[32], has[32];
+    unsigned long long available_kib = 0;
+    if (file == NULL)
+        return 0;
+    while (fgets(line, sizeof line, file) != NULL && sscanf(line, "MemAvailable: %llu", &available_kib) != 1)
+        ;
+    (void)fclose(file);
+    if (available_kib == 0 || bytes / 1024 < available_kib / 10 * 9)
+        return 0;
+    return prony_fail(error, -ENOTSUP, "it needs %s of memory and %s are available",
+                      prony_text_of_bytes((double)bytes, wants, sizeof wants),
+                      prony_text_of_bytes((double)available_kib * 1024, has, sizeof has));
+}
+
 int prony_client_start(struct prony_client *client, const struct prony_cell *cell, const struct prony_method *method,
                        struct prony_error *error)
 {
@@ -101,7 +119,9 @@ int prony_client_start(struct prony_client *client, const struct prony_cell *cel
     prony_board_lay(&board, cell, method);
     if (prony_registry_fd(&cell->workload->head) >= 0)
         board.plugin_fd = PRONY_HOST_PLUGINS; /* plugin_fds puts the workload first */
-    code = prony_arena_create(&client->arena, board.bytes, error);
+    code = check_memory(board.bytes, error);
+    if (code == 0)
+        code = prony_arena_create(&client->arena, board.bytes, error);
     if (code != 0)
         return code;
     prony_board_write(client->arena.base, &board, cell, method);
@@ -222,7 +242,7 @@ int prony_client_open(struct prony_client *client, const struct prony_cell *cell
         add_word(&text, "channel=%s", cell->channel->head.name);
     add_word(&text, "caller=%d", cell->caller_pu);
     add_word(&text, "seed=%llu", (unsigned long long)cell_seed(cell, method->seed));
-    add_word(&text, "timeout=%lld", (long long)timeout_ns);
+    add_word(&text, "timeout=%lld", (long long)(timeout_ns / 10 * 8)); /* so that an engine that can tell more does so first */
     params(&text, "engine", &cell->engine_params);
     params(&text, "workload", &cell->workload_params);
     params(&text, "channel", &cell->channel_params);

@@ -40,7 +40,7 @@ static int drive_tasks(struct prony_bench *bench)
     uint64_t n = bench->need->futures;
     int code = 0;
     first_task(bench, &tasks[0]);
-    for (unsigned i = 1; i < BATCH; i++)
+    for (unsigned i = 1; i < BATCH && i < n; i++)
         tasks[i] = tasks[0];
     for (int64_t r = 0; r < bench->repeats && code == 0; r++) {
         for (uint64_t i = 0; i < n && code == 0;) {

@@ -157,7 +157,9 @@ static int first_touch(struct prony_host *host, struct prony_error *error)
         for (uint64_t off = 0; off < setup->own_stride; off += 4096)
             base[own + off] = 0;
     }
-    if (code == 0 && host->caller_pu >= 0)
+    if (code == 0 && host->caller_pu >= 0 && host->workload->shape == PRONY_LIFE)
+        code = prony_bind_self_to(setup->pus, setup->workers, error); /* no gang binds the workers of a life: they inherit this */
+    else if (code == 0 && host->caller_pu >= 0)
         code = prony_bind_self_to(&host->caller_pu, 1, error);
     return code;
 }

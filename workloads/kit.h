@@ -1,0 +1,79 @@
+/* What several workloads share: addresses in the host, a hash for fills, futures poisoned and checked. */
+#ifndef PRONY_WORKLOADS_KIT_H
+#define PRONY_WORKLOADS_KIT_H
+
+#include <prony/plugin/workload.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_BYTES 64u
+
+/* The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection that leaves no pattern. */
+static inline uint64_t mix64(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+/* Byte `off` of the workload's data, in the host. */
+static inline void *data_at(const struct prony_bench *bench, uint64_t off)
+{
+    return bench->setup->base + bench->data.off + off;
+}
+
+/* A part of the workload's data as a span of the arena. */
+static inline struct prony_span data_span(const struct prony_bench *bench, uint64_t off, uint64_t len)
+{
+    return (struct prony_span){bench->data.off + off, len};
+}
+
+/* Kernel `kernel` of this workload over the whole data, with its own parameters by value. */
+static inline void task_fill(const struct prony_bench *bench, struct prony_task *task, unsigned kernel, const void *arg,
+                             size_t bytes)
+{
+    task->ref = (struct prony_ref){1, (uint16_t)kernel};
+    task->in = task->out = bench->data;
+    memcpy(task->arg, arg, bytes);
+}
+
+static inline struct prony_future *future_at(const struct prony_bench *bench, uint64_t i)
+{
+    return (struct prony_future *)(void *)(bench->setup->base + bench->futures.off) + i;
+}
+
+/* What a kernel leaves as its task's result. */
+static inline void future_value(const struct prony_worker *worker, const struct prony_task *task, uint64_t value)
+{
+    ((struct prony_future *)prony_at(worker, task->future))->value = value;
+}
+
+/* No future is done any more, and none has a right value. The ticket stays: old ring entries must not fit again. */
+static inline void futures_poison(const struct prony_bench *bench)
+{
+    for (uint64_t i = 0; i < bench->need->futures; i++) {
+        struct prony_future *future = future_at(bench, i);
+        __atomic_store_n(&future->state, (future->state & ~3u) | PRONY_FREE, __ATOMIC_RELEASE);
+        future->status = -EINPROGRESS;
+        future->value = UINT64_MAX;
+    }
+}
+
+static inline int futures_verify(const struct prony_bench *bench, struct prony_error *error)
+{
+    char text[64];
+    for (uint64_t i = 0; i < bench->need->futures; i++) {
+        const struct prony_future *future = future_at(bench, i);
+        if (prony_future_phase(future) != PRONY_DONE)
+            return prony_fail(error, -EBADMSG, "task %llu is not done", (unsigned long long)i);
+        if (future->status != 0)
+            return prony_fail(error, -EBADMSG, "task %llu ended with: %s", (unsigned long long)i,
+                              prony_code_text(future->status, text, sizeof text));
+    }
+    return 0;
+}
+
+#endif

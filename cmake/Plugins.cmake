@@ -64,4 +64,6 @@ const struct prony_absent prony_builtin_absent[] = {
 " @ONLY)
     add_library(prony_registry STATIC ${PROJECT_BINARY_DIR}/registry.c)
     target_link_libraries(prony_registry PUBLIC prony_engines prony_workloads prony_channels prony_counters)
+    # base/registry.c, further down the link line, needs the table: take it when the linker first passes by.
+    target_link_options(prony_registry INTERFACE LINKER:-u,prony_builtin)
 endfunction()

@@ -99,8 +99,8 @@ static int add_all(struct prony_list *events, const char *const *names, struct p
     return code;
 }
 
-/* A group's name or an event's. An event that the machine cannot count, or whose name cannot be looked up here, is no
- * error: it is reported as null with the reason. */
+/* A group's name or an event's. An event that the machine cannot count is no error: it is reported as null with the reason.
+ * So is one whose name cannot be looked up here, unless it looks like a group's. */
 static int add_item(const struct prony_provider *provider, struct prony_list *events, const char *item,
                     struct prony_error *error)
 {
@@ -113,7 +113,7 @@ static int add_item(const struct prony_provider *provider, struct prony_list *ev
     if (group != NULL)
         return add_all(events, group->events, error);
     code = provider->known(item, &reason);
-    if (code == 0 || code == -ENOTSUP)
+    if (code == 0)
         return add_event(events, item, error);
     for (unsigned i = 0; (group = prony_group_at(i)) != NULL && n < NAMES_MOST; i++)
         if (strcmp(group->provider, provider->head.name) == 0)
@@ -121,8 +121,8 @@ static int add_item(const struct prony_provider *provider, struct prony_list *ev
     names[n] = NULL;
     (void)prony_text_nearest(item, names, hint, sizeof hint);
     if (hint[0] == '\0')
-        return prony_fail(error, code, "%s", reason.text);
-    return prony_fail(error, code, "the provider %s has no event or group '%s'%s", provider->head.name, item, hint);
+        return code == -ENOTSUP ? add_event(events, item, error) : prony_fail(error, code, "%s", reason.text);
+    return prony_fail(error, -ENOENT, "the provider %s has no event or group '%s'%s", provider->head.name, item, hint);
 }
 
 /* NAME[+NAME...]; none: the provider's own defaults. */
@@ -140,6 +140,12 @@ static int choose_events(const struct prony_provider *provider, const char *item
     return code;
 }
 
+/* The probe is asked first: it needs no process, and mostly knows. */
+static bool counts(const struct prony_provider *provider, struct prony_error *reason)
+{
+    return (provider->head.probe == NULL || provider->head.probe(reason) == 0) && prony_provider_trial(provider, reason) == 0;
+}
+
 static const struct prony_provider *choose_auto(char *why, size_t bytes)
 {
     static const char *const best_first[] = {"papi", "software", NULL};
@@ -148,7 +154,7 @@ static const struct prony_provider *choose_auto(char *why, size_t bytes)
     why[0] = '\0';
     for (const char *const *name = best_first; *name != NULL; name++) {
         provider = prony_find_provider(*name, &reason);
-        if (provider != NULL && prony_provider_trial(provider, &reason) == 0) {
+        if (provider != NULL && counts(provider, &reason)) {
             if (why[0] == '\0')
                 (void)snprintf(why, bytes, "hardware counters count on this machine");
             return provider;

@@ -300,7 +300,7 @@ int prony_topology_svg(const struct prony_topology *topology, const struct prony
     write_words(out, PAD, ROW, "pt-node", words);
     draw(placement, &machine, 0, 0, out);
     (void)fputs("</svg>\n", out);
-    if (ferror(out))
+    if (fflush(out) != 0 || ferror(out))
         code = prony_fail(error, -EIO, "the drawing of the topology cannot be written: %s", strerror(errno));
 out:
     free_kids(&machine);

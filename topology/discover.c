@@ -1,5 +1,6 @@
 /* Discovery: loads hwloc's tree and flattens it into one record a PU. */
 #include "topology/model.h"
+#include "topology/quota.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -233,7 +234,6 @@ static void describe_machine(struct prony_topology *topology)
     const char *model = package == NULL ? NULL : hwloc_obj_get_info_by_name(package, "CPUModel");
     int present = hwloc_bitmap_weight(hwloc_topology_get_complete_cpuset(topology->tree));
     int kinds = hwloc_cpukinds_get_nr(topology->tree, 0);
-    unsigned whole;
     facts->nodes = (unsigned)hwloc_get_nbobjs_by_type(topology->tree, HWLOC_OBJ_NUMANODE);
     facts->packages = (unsigned)hwloc_get_nbobjs_by_type(topology->tree, HWLOC_OBJ_PACKAGE);
     facts->kinds = kinds < 1 ? 1 : (unsigned)kinds;
@@ -246,8 +246,7 @@ static void describe_machine(struct prony_topology *topology)
         model = hwloc_obj_get_info_by_name(hwloc_get_root_obj(topology->tree), "CPUModel");
     (void)snprintf(facts->model, sizeof facts->model, "%s", model == NULL ? "" : model);
     facts->pus_present = present < (int)facts->pus ? facts->pus : (unsigned)present;
-    whole = facts->quota < (double)facts->pus ? (unsigned)facts->quota : facts->pus;
-    facts->default_workers = facts->quota == 0 ? facts->pus : whole < 1 ? 1 : whole;
+    facts->default_workers = prony_quota_workers(facts->quota, facts->pus);
 }
 
 int prony_topology_load(const char *source, struct prony_topology **topology, struct prony_error *error)

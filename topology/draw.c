@@ -12,14 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CELL_W 42.0 /* of a PU */
+#define CELL_W 48.0 /* of a PU */
 #define CELL_H 34.0
 #define GAP 6.0
 #define PAD 8.0
-#define ROW 16.0  /* a line of words */
-#define GLYPH 6.6 /* width of a letter, generously */
-#define SHAPE 1.7 /* width to height that a group of boxes aims at */
-#define NODES 4   /* lines for NUMA nodes; more are counted */
+#define ROW 16.0         /* a line of words */
+#define GLYPH 6.6        /* width of a letter, generously */
+#define SHAPE 1.7        /* width to height that a group of boxes aims at */
+#define MOST_COLUMNS 128 /* that are tried */
+#define NODES 4          /* lines for NUMA nodes; more are counted */
 
 struct box {
     hwloc_obj_t object;
@@ -85,7 +86,8 @@ static void name(const struct prony_topology *topology, struct box *box)
     const struct pu *pu;
     (void)prony_topology_label(box->object, box->title, sizeof box->title);
     if (box->object->type == HWLOC_OBJ_MACHINE)
-        (void)snprintf(box->title, sizeof box->title, "Machine %s", topology->facts.model);
+        (void)snprintf(box->title, sizeof box->title, "Machine%s%s", topology->facts.model[0] == '\0' ? "" : ": ",
+                       topology->facts.model);
     if (box->object->type != HWLOC_OBJ_CORE || topology->facts.kinds < 2)
         return;
     pu = prony_topology_pu(topology, hwloc_bitmap_first(box->object->cpuset));
@@ -125,49 +127,56 @@ static unsigned node_lines(const struct box *box)
     return box->nodes < NODES ? box->nodes : NODES;
 }
 
-/* The number of columns that brings n cells of w x h nearest to the shape. */
-static unsigned best_columns(unsigned n, double w, double h)
+/* Sets the kids out in rows, as many in the first row as `columns` says and others where they fit below; returns how ill
+ * that looks: far from the shape, or with much empty space. */
+static double shelve(struct box *box, unsigned columns, double top)
 {
-    unsigned best = 1;
-    double off = INFINITY;
-    for (unsigned columns = 1; columns <= n; columns++) {
-        unsigned rows = (n + columns - 1) / columns;
-        double this_off = fabs(log(columns * w / (rows * h * SHAPE))) + 0.3 * (rows * columns - n) / columns;
-        if (this_off < off) {
-            off = this_off;
-            best = columns;
+    double limit = -GAP, x = 0, y = 0, row = 0, wide = 0, filled = 0;
+    for (unsigned i = 0; i < columns; i++)
+        limit += box->kid[i].w + GAP;
+    for (unsigned i = 0; i < box->kids; i++) {
+        struct box *kid = &box->kid[i];
+        if (x > 0 && x + kid->w > limit + 0.1) {
+            y += row + GAP;
+            x = row = 0;
         }
+        kid->x = PAD + x;
+        kid->y = top + y;
+        x += kid->w + GAP;
+        row = fmax(row, kid->h);
+        wide = fmax(wide, x);
+        filled += (kid->w + GAP) * (kid->h + GAP);
     }
-    return best;
+    box->w = 2 * PAD + wide - GAP;
+    box->h = top + y + row + PAD;
+    return fabs(log(wide / (y + row + GAP) / SHAPE)) + 7 * (1 - filled / (wide * (y + row + GAP)));
 }
 
-/* Sizes from the leaves up; all kids of a box get cells of one size. */
+/* Sizes from the leaves up, and places within the parent. */
 static void arrange(struct box *box)
 {
-    double cell_w = 0, cell_h = 0, top = PAD + ROW * (1 + node_lines(box)), words = (double)strlen(box->title);
-    unsigned columns, rows;
+    double top = PAD + ROW * (1 + node_lines(box)), words = (double)strlen(box->title), least = INFINITY;
+    unsigned best = 1;
     if (box->object->type == HWLOC_OBJ_PU) {
         box->w = CELL_W;
         box->h = CELL_H;
         return;
     }
-    for (unsigned i = 0; i < box->kids; i++) {
+    for (unsigned i = 0; i < box->kids; i++)
         arrange(&box->kid[i]);
-        cell_w = fmax(cell_w, box->kid[i].w);
-        cell_h = fmax(cell_h, box->kid[i].h);
+    for (unsigned columns = 1; columns <= box->kids && columns <= MOST_COLUMNS; columns++) {
+        double ill = shelve(box, columns, top);
+        if (ill < least) {
+            least = ill;
+            best = columns;
+        }
     }
+    if (box->object->type == HWLOC_OBJ_CORE)
+        best = box->kids;
+    (void)shelve(box, best, top);
     for (unsigned i = 0; i < node_lines(box); i++)
         words = fmax(words, (double)strlen(box->node[i]));
-    columns = box->object->type == HWLOC_OBJ_CORE ? box->kids : best_columns(box->kids, cell_w + GAP, cell_h + GAP);
-    if (columns == 0)
-        columns = 1;
-    rows = (box->kids + columns - 1) / columns;
-    for (unsigned i = 0; i < box->kids; i++) {
-        box->kid[i].x = PAD + (i % columns) * (cell_w + GAP);
-        box->kid[i].y = top + (i / columns) * (cell_h + GAP);
-    }
-    box->w = fmax(2 * PAD + columns * (cell_w + GAP) - GAP, 2 * PAD + GLYPH * words);
-    box->h = top + rows * (cell_h + GAP) - GAP + PAD;
+    box->w = fmax(box->w, 2 * PAD + GLYPH * words);
 }
 
 static void write_words(FILE *out, double x, double y, const char *class, const char *words)
@@ -291,7 +300,7 @@ int prony_topology_svg(const struct prony_topology *topology, const struct prony
     write_words(out, PAD, ROW, "pt-node", words);
     draw(placement, &machine, 0, 0, out);
     (void)fputs("</svg>\n", out);
-    if (ferror(out))
+    if (fflush(out) != 0 || ferror(out))
         code = prony_fail(error, -EIO, "the drawing of the topology cannot be written: %s", strerror(errno));
 out:
     free_kids(&machine);

@@ -36,8 +36,4 @@ const char *prony_topology_label(hwloc_obj_t object, char *text, size_t bytes);
 /* The workers of a placement that sit on a PU, "0", "0, 2 and 14 more"; "" for none. Returns how many there are. */
 unsigned prony_topology_sitters(const struct prony_placement *placement, int os, char *text, size_t bytes);
 
-/* The tightest CPU quota of the control groups this process is in, in CPUs; 0: none. `root` goes before every path read
- * ("" for this system). */
-double prony_quota_read(const char *root);
-
 #endif

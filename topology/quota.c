@@ -3,13 +3,15 @@
  * A limit of any ancestor binds, so the way from the own group up to the mount point is walked and the least is taken.
  * Inside a container the mount point shows a part of the hierarchy only (the fourth field of mountinfo): what lies above
  * cannot be seen and is not counted. */
-#include "topology/model.h"
+#include "topology/quota.h"
 
 #include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One way a quota is written: which mount, and which files of a group hold it. */
+/* A hierarchy this process is in, and where in it. */
 struct hierarchy {
     bool version2;
     char path[PATH_MAX]; /* of the own group, from the hierarchy's root */
@@ -144,4 +146,11 @@ double prony_quota_read(const char *root)
     free(line);
     (void)fclose(groups);
     return quota;
+}
+
+unsigned prony_quota_workers(double quota, unsigned pus)
+{
+    if (quota == 0 || quota >= pus)
+        return pus;
+    return quota < 1 ? 1 : (unsigned)quota;
 }

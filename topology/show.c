@@ -145,5 +145,7 @@ int prony_topology_print(const struct prony_topology *topology, const struct pro
         print_object(topology, placement, kid, 1, out);
     for (hwloc_obj_t kid = root->first_child; kid != NULL; kid = kid->next_sibling)
         print_object(topology, placement, kid, 1, out);
-    return ferror(out) ? prony_fail(error, -EIO, "the topology cannot be written: %s", strerror(errno)) : 0;
+    return fflush(out) != 0 || ferror(out)
+               ? prony_fail(error, -EIO, "the topology cannot be written: %s", strerror(errno))
+               : 0;
 }

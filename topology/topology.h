@@ -12,7 +12,8 @@
 
 struct prony_topology;
 
-/* source: NULL for this system, an hwloc XML file, or "synthetic:STRING". -EINVAL / -ENOENT with the reason. */
+/* source: NULL for this system, an hwloc XML file, or "synthetic:STRING". -EINVAL / -ENOENT with the reason.
+ * This system is loaded before any thread of the process binds itself: what the caller is bound to is all it sees. */
 int prony_topology_load(const char *source, struct prony_topology **topology, struct prony_error *error);
 void prony_topology_free(struct prony_topology *topology);
 
@@ -62,7 +63,7 @@ int prony_topology_policy_check(const char *policy, struct prony_error *error);
  * strings. */
 const char *prony_topology_shared(const struct prony_topology *topology, int pu_a, int pu_b);
 
-/* The tree, for people: one object a line, indented; PUs that `placement` uses say which workers sit there (NULL: none). */
+/* The tree, for people: one object a line, indented (what a single core has to itself is on its line); PUs that `placement` uses say which workers sit there (NULL: none). */
 int prony_topology_print(const struct prony_topology *topology, const struct prony_placement *placement, FILE *out,
                          struct prony_error *error);
 /* The whole topology as hwloc XML (malloc'ed, caller frees), for the report. */

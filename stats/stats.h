@@ -19,8 +19,9 @@ double prony_median(const double *values, size_t n);
 double prony_quantile_sorted(const double *sorted, size_t n, double p);
 /* Median absolute deviation from the median (not scaled). */
 double prony_mad(const double *values, size_t n);
-/* Distribution-free interval of the median by order statistics (sign test): [x(k), x(n+1-k)] with the largest k for which
- * 1 - 2 BinCDF(k-1; n, 1/2) >= confidence. n < 6 has none at 95%. David and Nagaraja, Order Statistics (2003), 7.1. */
+/* Distribution-free interval of the median by order statistics (sign test): [x(k), x(n+1-k)] with the largest k for
+ * which 1 - 2 BinCDF(k-1; n, 1/2) >= confidence. n < 6 has none at 95%. David and Nagaraja, Order Statistics
+ * (2003), 7.1. */
 struct prony_interval prony_median_interval(const double *values, size_t n, double confidence);
 /* The k of the above; 0: none. */
 size_t prony_median_rank(size_t n, double confidence);

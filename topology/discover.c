@@ -147,9 +147,9 @@ static void describe(struct prony_topology *topology, struct pu *pu, hwloc_obj_t
             group[level_of(above)] = 1 + above->logical_index; /* 0: this PU has none */
 }
 
-/* Numbers the groups of every level within their group of the level above. `group` holds LEVELS hwloc indices a PU. A group
- * is where all levels down to it agree, so that nodes across packages or packages across nodes nest all the same; PUs of
- * a group are neighbours in logical order. */
+/* Numbers the groups of every level within their group of the level above. `group` holds LEVELS hwloc indices a PU.
+ * A group is where all levels down to it agree, so that nodes across packages or packages across nodes nest all the
+ * same; PUs of a group are neighbours in logical order. */
 static void number(struct prony_topology *topology, const unsigned *group)
 {
     unsigned pus = topology->facts.pus, cores = 0;

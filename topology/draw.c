@@ -1,8 +1,8 @@
 /* The tree as a drawing: boxes in boxes, the workers' numbers in the PUs they sit on.
  *
- * Machine, package, group, shared cache, core and PU become boxes; what a single core has to itself is left out. NUMA nodes
- * are a line at the top of the box whose memory they are. Colours follow the reader's light or dark scheme; all classes
- * begin with "pt-", so that the drawing can be part of a page. */
+ * Machine, package, group, shared cache, core and PU become boxes; what a single core has to itself is left out.
+ * NUMA nodes are a line at the top of the box whose memory they are. Colours follow the reader's light or dark
+ * scheme; all classes begin with "pt-", so that the drawing can be part of a page. */
 #include "topology/model.h"
 
 #include "base/text.h"
@@ -127,8 +127,8 @@ static unsigned node_lines(const struct box *box)
     return box->nodes < NODES ? box->nodes : NODES;
 }
 
-/* Sets the kids out in rows, as many in the first row as `columns` says and others where they fit below; returns how ill
- * that looks: far from the shape, or with much empty space. */
+/* Sets the kids out in rows, as many in the first row as `columns` says and others where they fit below; returns
+ * how ill that looks: far from the shape, or with much empty space. */
 static double shelve(struct box *box, unsigned columns, double top)
 {
     double limit = -GAP, x = 0, y = 0, row = 0, wide = 0, filled = 0;

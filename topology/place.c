@@ -44,7 +44,8 @@ static void key_near(const struct pu *pu, unsigned *key)
     key[0] = pu->kind;
 }
 
-/* Which child of its parent, the nearest parent first: all first children of all packages come before any second one. */
+/* Which child of its parent, the nearest parent first: all first children of all packages come before any second
+ * one. */
 static void key_spread(const struct pu *pu, unsigned *key)
 {
     key[0] = pu->sibling;

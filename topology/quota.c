@@ -1,8 +1,8 @@
 /* The CPU quota of the control groups (versions 1 and 2) that this process is in.
  *
- * A limit of any ancestor binds, so the way from the own group up to the mount point is walked and the least is taken.
- * Inside a container the mount point shows a part of the hierarchy only (the fourth field of mountinfo): what lies above
- * cannot be seen and is not counted. */
+ * A limit of any ancestor binds, so the way from the own group up to the mount point is walked and the least is
+ * taken. Inside a container the mount point shows a part of the hierarchy only (the fourth field of mountinfo):
+ * what lies above cannot be seen and is not counted. */
 #include "topology/quota.h"
 
 #include <limits.h>
@@ -91,7 +91,8 @@ static double walk_up(const char *root, const char *mount, const char *path, boo
     }
 }
 
-/* Looks for the hierarchy's mount in mountinfo: "ID PARENT DEVICE SHOWN MOUNT OPTIONS.. - TYPE SOURCE SUPER-OPTIONS". */
+/* Looks for the hierarchy's mount in mountinfo: "ID PARENT DEVICE SHOWN MOUNT OPTIONS.. - TYPE SOURCE SUPER-
+ * OPTIONS". */
 static double mounted_quota(const char *root, const struct hierarchy *own)
 {
     char *line = NULL;

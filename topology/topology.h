@@ -51,10 +51,10 @@ struct prony_placement {
  *   list:..  the PUs named: "list:0-2+4", in that order; a PU named twice needs `oversubscribe`
  *   none     no binding
  * Where core kinds differ, the performance kind comes first. More workers than PUs (or than cores, for core) is -ERANGE
- * unless `oversubscribe`. A policy this machine cannot honour (smt without SMT, a PU outside the cpuset) is -EINVAL with
- * the reason, never another choice. */
-int prony_topology_place(const struct prony_topology *topology, const char *policy, unsigned workers, bool oversubscribe,
-                         struct prony_placement *placement, struct prony_error *error);
+ * unless `oversubscribe`. A policy this machine cannot honour (smt without SMT, a PU outside the cpuset) is -EINVAL
+ * with the reason, never another choice. */
+int prony_topology_place(const struct prony_topology *topology, const char *policy, unsigned workers,
+                         bool oversubscribe, struct prony_placement *placement, struct prony_error *error);
 void prony_placement_free(struct prony_placement *placement);
 /* Checks the policy's spelling only (nearest names offered). */
 int prony_topology_policy_check(const char *policy, struct prony_error *error);
@@ -63,7 +63,8 @@ int prony_topology_policy_check(const char *policy, struct prony_error *error);
  * strings. */
 const char *prony_topology_shared(const struct prony_topology *topology, int pu_a, int pu_b);
 
-/* The tree, for people: one object a line, indented (what a single core has to itself is on its line); PUs that `placement` uses say which workers sit there (NULL: none). */
+/* The tree, for people: one object a line, indented (what a single core has to itself is on its line); PUs that
+ * `placement` uses say which workers sit there (NULL: none). */
 int prony_topology_print(const struct prony_topology *topology, const struct prony_placement *placement, FILE *out,
                          struct prony_error *error);
 /* The whole topology as hwloc XML (malloc'ed, caller frees), for the report. */

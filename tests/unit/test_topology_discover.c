@@ -1,4 +1,5 @@
-/* Discovery: facts, what PUs share, sources that are broken, this system with and without a restriction, XML and back. */
+/* Discovery: facts, what PUs share, sources that are broken, this system with and without a restriction, XML and
+ * back. */
 #include "topology/bind.h"
 #include "topology/topology.h"
 

@@ -91,8 +91,8 @@ static double walk_up(const char *root, const char *mount, const char *path, boo
     }
 }
 
-/* Looks for the hierarchy's mount in mountinfo: "ID PARENT DEVICE SHOWN MOUNT OPTIONS.. - TYPE SOURCE SUPER-
- * OPTIONS". */
+/* Looks for the hierarchy's mount in mountinfo: "ID PARENT DEVICE SHOWN MOUNT OPTIONS.. - TYPE SOURCE
+ * SUPER-OPTIONS". */
 static double mounted_quota(const char *root, const struct hierarchy *own)
 {
     char *line = NULL;

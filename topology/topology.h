@@ -35,11 +35,11 @@ void prony_topology_facts(const struct prony_topology *topology, struct prony_to
 unsigned prony_topology_pus(const struct prony_topology *topology, int *pus, unsigned room);
 
 struct prony_placement {
-    char policy[256];     /* as given: "compact", "list:0-2+4" */
+    char policy[256]; /* as given: "compact", "list:0-2+4" */
     unsigned workers;
-    int *pus;             /* one a worker, in worker order; -1 each for policy none. Owned; prony_placement_free */
-    bool oversubscribed;  /* some PU has two workers */
-    bool binding;         /* workers are to be bound (a real system, and not policy none) */
+    int *pus;            /* one a worker, in worker order; -1 each for policy none. Owned; prony_placement_free */
+    bool oversubscribed; /* some PU has two workers */
+    bool binding;        /* workers are to be bound (a real system, and not policy none) */
 };
 
 /* Policies:

@@ -54,7 +54,7 @@ def find(value, key):
 
 
 def interval(values):
-    """The distribution-free 95% interval of the median, as prony_median_interval has it; below six values there is none."""
+    """The distribution-free 95% interval of the median, as prony_median_interval has it; none below six values."""
     ordered, n = sorted(values), len(values)
     k = 0
     while k < n // 2 and 1 - 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2 ** n >= 0.95:
@@ -183,7 +183,8 @@ def main():
     absent = missed = False
     try:
         figures = Figures(folder)
-        tasks = {"list": figures.listing, "plan": figures.plan, "topology": figures.topology, "overhead": figures.overhead}
+        tasks = {"list": figures.listing, "plan": figures.plan, "topology": figures.topology,
+                 "overhead": figures.overhead}
         try:
             figures.make_reports()
             tasks.update({f"report-{count}": lambda count=count: figures.report(count) for count in REPORT_CELLS})

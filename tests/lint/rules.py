@@ -118,7 +118,8 @@ def sizes(tree):
                 start = number
             elif line.startswith("}") and start:
                 if number - start + 1 > FUNCTION_LINES:
-                    findings.append(f"{path}:{start}: a function of {number - start + 1} lines; at most {FUNCTION_LINES}")
+                    findings.append(f"{path}:{start}: a function of {number - start + 1} lines;"
+                                    f" it has at most {FUNCTION_LINES}")
                 start = None
     return findings
 
@@ -139,15 +140,19 @@ def header_comment(tree):
             if not read(tree, path).startswith("/*")]
 
 
+def said_by(tree, *command):
+    """A finished tool, with what it printed."""
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=300, check=False)
+
+
 def first_error(said):
     return next((line for line in said.splitlines() if "error:" in line), "it failed")
 
 
 def compiles(tree, path, *command):
     """What a compiler says about a header on its own; the empty string when it is content."""
-    run = subprocess.run([*command, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", "include", "-I", "."] +
-                         ["-include", os.path.abspath(os.path.join(tree, path)), "/dev/null"],
-                         cwd=tree, capture_output=True, text=True, timeout=60, check=False)
+    run = said_by(tree, *command, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", "include", "-I", ".",
+                  "-include", os.path.abspath(os.path.join(tree, path)), "/dev/null")
     return first_error(run.stderr) if run.returncode else ""
 
 
@@ -181,13 +186,13 @@ def howto_compiles(tree):
             continue
         with tempfile.TemporaryDirectory(prefix="prony-lint-") as folder:
             built = os.path.join(folder, "plugin.so")
-            run = subprocess.run(["cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I", "include",
-                                  "-o", built, path], cwd=tree, capture_output=True, text=True, timeout=60, check=False)
+            run = said_by(tree, "cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                          "-I", "include", "-o", built, path)
             if run.returncode:
                 findings.append(f"{path}: {first_error(run.stderr)}")
                 continue
-            exported = [line.split()[-1] for line in subprocess.run(
-                ["nm", "-gD", "--defined-only", built], capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()]
+            listing = said_by(tree, "nm", "-gD", "--defined-only", built).stdout
+            exported = [line.split()[-1] for line in listing.splitlines()]
             if exported not in ([f"prony_{kind}"] for kind in KIND_OF_ROOM.values()):
                 findings.append(f"{path}: exports {', '.join(exported) or 'nothing'}")
     return findings
@@ -242,10 +247,11 @@ def declared(tree, build):
         for member, kind, name in symbols(archive):
             if kind not in "TW":
                 continue
+            where = f"{os.path.basename(archive)}({member}): {name} is public and"
             if not name.startswith("prony_"):
-                findings.append(f"{os.path.basename(archive)}({member}): {name} is public and does not begin with prony_")
+                findings.append(f"{where} does not begin with prony_")
             elif name not in names:
-                findings.append(f"{os.path.basename(archive)}({member}): {name} is public and in no header: make it static")
+                findings.append(f"{where} in no header: make it static")
     return findings
 
 
@@ -276,9 +282,8 @@ def links(tree):
 
 def formatting(tree):
     """What clang-format 14 would change (other versions format differently)."""
-    sources = [path for path in files(tree, ".c", ".h")]
-    run = subprocess.run(["clang-format-14", "--dry-run", *sources], cwd=tree, capture_output=True, text=True, timeout=300,
-                         check=False)
+    sources = files(tree, ".c", ".h")
+    run = said_by(tree, "clang-format-14", "--dry-run", *sources)
     found = re.findall(r"^(\S+?):(\d+):\d+: (?:warning|error)", run.stderr, flags=re.M)
     return sorted({f"{path}: not as clang-format 14 has it, first at line {min(int(n) for p, n in found if p == path)}"
                    for path, _ in found})
@@ -286,10 +291,8 @@ def formatting(tree):
 
 def shell(tree):
     """What shellcheck finds in the scripts; each stops at the first error and at unset variables."""
-    scripts = files(tree, ".sh") + [path for path in (os.path.join(".ci", "run"),) if os.path.exists(os.path.join(tree, path))]
-    findings = [f"{path}: without set -eu" for path in scripts if not re.search(r"^set -eu", read(tree, path), flags=re.M)]
+    scripts = [path for path in files(tree) if path.endswith(".sh") or path == os.path.join(".ci", "run")]
+    findings = [f"{path}: without set -eu" for path in scripts if "\nset -eu" not in read(tree, path)]
     if scripts:
-        run = subprocess.run(["shellcheck", "-f", "gcc", *scripts], cwd=tree, capture_output=True, text=True, timeout=120,
-                             check=False)
-        findings += run.stdout.splitlines()
+        findings += said_by(tree, "shellcheck", "-f", "gcc", *scripts).stdout.splitlines()
     return findings

@@ -33,7 +33,8 @@ class Planted(unittest.TestCase):
         objects = []
         for member, text in sources.items():
             objects.append(member + ".c.o")
-            subprocess.run(["cc", "-c", "-x", "c", "-", "-o", objects[-1]], input=text, text=True, cwd=self.tree, check=True)
+            subprocess.run(["cc", "-c", "-x", "c", "-", "-o", objects[-1]], input=text, text=True, cwd=self.tree,
+                           check=True)
         subprocess.run(["ar", "rcs", os.path.join("lib", name), *objects], cwd=self.tree, check=True)
 
     def test_include_upward(self):

@@ -16,9 +16,9 @@ FLOORS = {
     "stats": ("base",),
     "topology": ("base",),
     **{room: ("base", "parallel") for room in PLUGIN_ROOMS},
-    "measure": ("base", "parallel", "stats", "topology"),
-    "results": ("base", "parallel", "stats", "topology", "measure"),
-    "runner": ("base", "parallel", "stats", "topology", "measure", "results"),
+    "measure": ("base", "parallel", "stats", "topology", *PLUGIN_ROOMS),
+    "results": ("base", "parallel", "stats", "topology", *PLUGIN_ROOMS, "measure"),
+    "runner": ("base", "parallel", "stats", "topology", *PLUGIN_ROOMS, "measure", "results"),
     "examples": (),
 }
 # Foreign headers and the one place that may see each.
@@ -135,9 +135,10 @@ def unfinished(tree):
 
 
 def header_comment(tree):
-    """Each C file begins by saying what it is."""
+    """Each C file begins by saying what it is, or its header of the same name does."""
+    said = {os.path.basename(path)[:-2] for path in files(tree, ".h") if read(tree, path).startswith("/*")}
     return [f"{path}:1: begins without a comment that says what it is" for path in files(tree, ".c", ".h")
-            if not read(tree, path).startswith("/*")]
+            if not read(tree, path).startswith("/*") and not (path.endswith(".c") and os.path.basename(path)[:-2] in said)]
 
 
 def said_by(tree, *command):

@@ -57,6 +57,7 @@ class Planted(unittest.TestCase):
         self.one(rules.floors(self.tree), "another's source")
 
     def test_include_downward_is_right(self):
+        self.write("measure/a.c", '#include "counters/groups.h"\n')
         self.write("results/a.c", '#include "measure/cell.h"\n#include "stats/stats.h"\n#include <jansson.h>\n')
         self.write("engines/a.c", '#include "parallel/ring.h"\n/* #include "runner/main.h" */\n#include <runner.h>\n')
         self.assertEqual(rules.floors(self.tree), [])
@@ -95,6 +96,8 @@ class Planted(unittest.TestCase):
         self.write("base/a.c", "/* What it is. */\n")
         self.write("base/b.c", "int x;\n")
         self.one(rules.header_comment(self.tree), "base/b.c")
+        self.write("base/b.h", "/* What b is. */\n")
+        self.assertEqual(rules.header_comment(self.tree), [])
 
     def test_header_alone(self):
         self.write("include/prony/a.h", "#include <stdint.h>\nstruct prony_a { uint64_t b; };\n")

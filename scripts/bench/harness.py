@@ -77,9 +77,8 @@ class Figures:
         self.note("list-ms", 1e3 * seconds)
 
     def plan(self):
-        items = ",".join(str(n) for n in range(1, PLAN_CELLS + 1))
-        seconds, out = prony("run", "-e", "serial", "-w", "square", "-n", "1", "-p", "square.items=" + items,
-                             "--dry-run", cwd=self.folder)
+        seconds, out = prony("run", "-e", "serial,thread", "-w", "square,primes", "-n", "1",
+                             "-p", f"items=1..{PLAN_CELLS // 4}", "--dry-run", cwd=self.folder)
         if len(out.splitlines()) < PLAN_CELLS and str(PLAN_CELLS) not in out.replace(",", ""):
             raise Absent(f"a dry run of {PLAN_CELLS} cells does not show them")
         self.note("plan-10000-cells-ms", 1e3 * seconds)

@@ -129,6 +129,19 @@ static int open_file(const char *path, const char *shown, struct prony_error *er
     return code;
 }
 
+/* The same file again would be the same library, and ld.so would keep the descriptor's path as a name of it: the next
+ * file under that descriptor would never be looked at. */
+static int check_fresh(int fd, const char *shown, struct prony_error *error)
+{
+    struct stat file, other;
+    if (fstat(fd, &file) != 0)
+        return prony_fail(error, -errno, "plug-in %s cannot be read: %s", shown, strerrordesc_np(errno));
+    for (unsigned i = 0; i < loaded_count; i++)
+        if (fstat(loaded[i].fd, &other) == 0 && other.st_dev == file.st_dev && other.st_ino == file.st_ino)
+            return prony_fail(error, -EEXIST, "plug-in %s is loaded already, as %s", shown, loaded[i].head->name);
+    return 0;
+}
+
 static int check_head(const struct prony_head *head, enum prony_kind kind, const char *shown, struct prony_error *error)
 {
     if (head->abi != PRONY_ABI)
@@ -155,6 +168,9 @@ int prony_registry_load(const char *path, const char *shown, const struct prony_
     fd = open_file(path, shown, error);
     if (fd < 0)
         return fd;
+    code = check_fresh(fd, shown, error);
+    if (code != 0)
+        goto shut;
     (void)snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
     library = dlopen(opened, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {

@@ -163,7 +163,7 @@ static int count_of(const char *text, const struct prony_topology_facts *facts, 
     return 0;
 }
 
-/* "A..B" or "A..B*K" cut in three; false when it is no range. */
+/* "A..B" or "A..B*K" cut in three, the last empty without a star; false when it is no range. */
 static bool split_range(const char *text, char parts[3][64])
 {
     const char *dots = strstr(text, ".."), *star;
@@ -172,7 +172,7 @@ static bool split_range(const char *text, char parts[3][64])
     star = strchr(dots, '*');
     (void)snprintf(parts[0], 64, "%.*s", (int)(dots - text), text);
     (void)snprintf(parts[1], 64, "%.*s", star == NULL ? 63 : (int)(star - dots - 2), dots + 2);
-    (void)snprintf(parts[2], 64, "%s", star == NULL ? "" : star + 1);
+    (void)snprintf(parts[2], 64, "%s", star == NULL ? "" : star);
     return true;
 }
 
@@ -186,8 +186,8 @@ static int64_t range_next(int64_t value, int64_t factor, int64_t last)
 static int range_factor(const char *text, int64_t *factor, struct prony_error *error)
 {
     *factor = 0;
-    if (*text != '\0' && (prony_text_integer(text, factor, NULL) != 0 || *factor < 2))
-        return prony_fail(error, -EINVAL, "'*%s' is not a step of a range: write A..B or A..B*2", text);
+    if (*text != '\0' && (prony_text_integer(text + 1, factor, NULL) != 0 || *factor < 2))
+        return prony_fail(error, -EINVAL, "'%s' is not a step of a range: write A..B or A..B*2", text);
     return 0;
 }
 
@@ -378,31 +378,40 @@ static int gather(const struct prony_axes *axes, unsigned n, struct everyone *al
     return 0;
 }
 
+enum { NAMES_MOST = 255 };
+
+static void add_name(const char **names, unsigned *n, const char *name)
+{
+    for (unsigned i = 0; i < *n; i++)
+        if (strcmp(names[i], name) == 0)
+            return;
+    if (*n < NAMES_MOST)
+        names[(*n)++] = name;
+    names[*n] = NULL;
+}
+
 static int unknown_key(const struct prony_param_axis *axis, const struct everyone *all, struct prony_error *error)
 {
-    const char *names[256];
+    const char *names[NAMES_MOST + 1] = {NULL};
     char hint[120];
     unsigned n = 0;
     bool scope_known = axis->scope == NULL;
-    for (unsigned i = 0; i < all->count && !scope_known; i++)
-        scope_known = strcmp(all->head[i]->name, axis->scope) == 0;
-    if (!scope_known) {
-        for (unsigned i = 0; i < all->count && n < 255; i++)
-            names[n++] = all->head[i]->name;
-        names[n] = NULL;
+    for (unsigned i = 0; i < all->count; i++) {
+        scope_known = scope_known || strcmp(all->head[i]->name, axis->scope) == 0;
+        add_name(names, &n, all->head[i]->name);
+    }
+    if (!scope_known)
         return prony_fail(error, -ENOENT, "-p %s.%s: '%s' is no engine, workload or channel of this plan%s", axis->scope,
                           axis->key, axis->scope, prony_text_nearest(axis->scope, names, hint, sizeof hint));
-    }
+    n = 0;
     for (unsigned i = 0; i < all->count; i++) {
         const struct prony_option *option = all->head[i]->options;
-        if (axis->scope != NULL && strcmp(all->head[i]->name, axis->scope) != 0)
-            continue;
-        for (; option != NULL && option->name != NULL && n < 254; option++)
-            names[n++] = option->name;
+        if (axis->scope == NULL || strcmp(all->head[i]->name, axis->scope) == 0)
+            for (; option != NULL && option->name != NULL; option++)
+                add_name(names, &n, option->name);
     }
     if (axis->scope == NULL)
-        names[n++] = prony_cell_options[0].name;
-    names[n] = NULL;
+        add_name(names, &n, prony_cell_options[0].name);
     return prony_fail(error, -ENOENT, "%s has no parameter '%s'%s (prony list workloads shows them)",
                       axis->scope != NULL ? axis->scope : "nothing in this plan", axis->key,
                       prony_text_nearest(axis->key, names, hint, sizeof hint));

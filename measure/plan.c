@@ -538,13 +538,13 @@ int prony_plan_expand(struct prony_run *run, const struct prony_row *rows, unsig
 
 int64_t prony_plan_least_ns(const struct prony_run *run)
 {
-    static const int64_t host_ns = 3000000, sample_ns = 1000000; /* to start one; the shortest that is calibrated to */
+    static const int64_t host_ns = 5000000, visit_ns = 1000000, sample_ns = 200000; /* about, and at the very least */
     const struct prony_method *method = &run->method;
     int64_t total = 0;
     for (unsigned i = 0; i < run->count; i++)
         if (run->cells[i].outcome == PRONY_PENDING)
             total += (int64_t)(method->launches == 0 ? 1 : method->launches) * host_ns
-                     + (int64_t)method->visits * method->samples * sample_ns;
+                     + (int64_t)method->visits * (visit_ns + method->samples * sample_ns);
     return total;
 }
 

@@ -35,7 +35,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], PRONY_HOST_ARGUMENT) == 0)
-        return prony_host_main(argc, argv);
+        return prony_host_main(argc - 1, argv + 1);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_usage(stdout);
         return EXIT_DONE;

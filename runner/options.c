@@ -155,6 +155,8 @@ static void say_unknown(const struct runner_command *command, const char *typed)
 static const struct runner_option *option_of(const struct runner_command *command, int value)
 {
     const struct runner_option *option = command->options;
+    if (value == 0)
+        return NULL; /* getopt's word for an unknown long option */
     if (value > HELP_VALUE)
         return option + (value - HELP_VALUE - 1);
     while (option->name != NULL && option->letter != value)

@@ -35,15 +35,12 @@ static void print_facts(const struct prony_topology *topology)
 {
     struct prony_topology_facts facts;
     prony_topology_facts(topology, &facts);
-    (void)printf("%s%s%u PUs in %u cores, %u packages, %u NUMA nodes", facts.model, facts.model[0] != '\0' ? ": " : "",
-                 facts.pus, facts.cores, facts.packages, facts.nodes);
-    if (facts.pus_present > facts.pus)
-        (void)printf(" (of %u PUs in the machine)", facts.pus_present);
-    if (facts.kinds > 1)
-        (void)printf(", %u kinds of core", facts.kinds);
+    (void)printf("\n%u of %u PUs may be used", facts.pus, facts.pus_present);
     if (facts.quota > 0)
         (void)printf(", CPU quota %.4g", facts.quota);
-    (void)printf("\n%u workers by default%s\n", facts.default_workers,
+    if (facts.kinds > 1)
+        (void)printf(", %u kinds of core", facts.kinds);
+    (void)printf("; %u worker%s by default%s\n", facts.default_workers, facts.default_workers == 1 ? "" : "s",
                  prony_topology_is_here(topology) ? "" : "; not this machine: plans only");
 }
 
@@ -78,9 +75,9 @@ static int show(const struct request *request, struct prony_error *error)
         code = draw(topology, placed ? &placement : NULL, request->drawing, error);
     if (code == 0 && request->json)
         code = prony_topo_json(topology, placed ? &placement : NULL, stdout, error);
-    else if (code == 0 && request->drawing == NULL) {
-        print_facts(topology);
+    if (code == 0 && !request->json && request->drawing == NULL) {
         code = prony_topology_print(topology, placed ? &placement : NULL, stdout, error);
+        print_facts(topology);
     }
     prony_placement_free(&placement);
     prony_topology_free(topology);

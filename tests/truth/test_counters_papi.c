@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -67,6 +68,23 @@ long syscall(long number, ...)
     return result;
 }
 
+/* Exact, but for the pages of its own that the thread sanitizer's runtime touches meanwhile. */
+static bool are_the_pages(int64_t faults)
+{
+#ifdef __SANITIZE_THREAD__
+    return faults >= PAGES && faults <= PAGES + 16;
+#else
+    return faults == PAGES;
+#endif
+}
+
+/* Without the sanitizers' own memory, whose pages would be touched too. */
+static __attribute__((noinline, no_sanitize("address", "thread"))) void touch(volatile unsigned char *pages)
+{
+    for (int i = 0; i < PAGES; i++)
+        pages[i * 4096] = 1;
+}
+
 static int64_t faults_of_touching(struct prony_worker *worker, struct prony_value *values, unsigned n, unsigned at)
 {
     volatile unsigned char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -75,8 +93,7 @@ static int64_t faults_of_touching(struct prony_worker *worker, struct prony_valu
         return -1;
     (void)madvise((void *)(uintptr_t)pages, PAGES * 4096, MADV_NOHUGEPAGE);
     before = values[at].value;
-    for (int i = 0; i < PAGES; i++)
-        pages[i * 4096] = 1;
+    touch(pages);
     if (papi->read(worker, values, n) != 0)
         return -1;
     (void)munmap((void *)(uintptr_t)pages, PAGES * 4096);
@@ -105,38 +122,47 @@ static void counts_what_happened(void **state)
     (void)state;
     enter(&worker, values);
     (void)faults_of_touching(&worker, values, EVENTS, MISSES);
-    assert_int_equal(faults_of_touching(&worker, values, EVENTS, MISSES), PAGES);
-    assert_int_equal(faults_of_touching(&worker, values, EVENTS, MISSES), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values, EVENTS, MISSES)));
+    assert_true(are_the_pages(faults_of_touching(&worker, values, EVENTS, MISSES)));
     assert_true(values[CYCLES].value > 0);
     papi->leave(&worker);
     assert_null(worker.counting);
     enter(&worker, values); /* a set can be left and entered again */
     (void)faults_of_touching(&worker, values, EVENTS, MISSES);
-    assert_int_equal(faults_of_touching(&worker, values, EVENTS, MISSES), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values, EVENTS, MISSES)));
     papi->leave(&worker);
 }
 
 static pthread_barrier_t turn;
+static int touched;
 static int64_t of_thread[2];
 
+/* Waits without touching a page. */
+static __attribute__((noinline, no_sanitize("address", "thread"))) void await(const int *flag)
+{
+    while (__atomic_load_n(flag, __ATOMIC_ACQUIRE) == 0)
+        (void)sched_yield();
+}
+
+/* The second touches pages while the first only counts. */
 static void *count_in_a_thread(void *argument)
 {
     int me = argument != NULL;
     struct prony_worker worker;
     struct prony_value values[EVENTS];
-    int64_t before;
     enter(&worker, values);
     (void)faults_of_touching(&worker, values, EVENTS, MISSES);
     (void)pthread_barrier_wait(&turn);
-    before = values[MISSES].value;
-    if (me == 1)
+    if (me == 1) {
         of_thread[1] = faults_of_touching(&worker, values, EVENTS, MISSES);
-    (void)pthread_barrier_wait(&turn);
-    if (me == 0) {
+        __atomic_store_n(&touched, 1, __ATOMIC_RELEASE);
+    } else {
         (void)papi->read(&worker, values, EVENTS);
-        of_thread[0] = values[MISSES].value - before;
+        of_thread[0] = values[MISSES].value;
+        await(&touched);
+        (void)papi->read(&worker, values, EVENTS);
+        of_thread[0] = values[MISSES].value - of_thread[0];
     }
-    (void)pthread_barrier_wait(&turn);
     papi->leave(&worker);
     return NULL;
 }
@@ -150,8 +176,8 @@ static void each_thread_has_its_own(void **state)
     assert_int_equal(pthread_create(&threads[1], NULL, count_in_a_thread, &turn), 0);
     assert_int_equal(pthread_join(threads[0], NULL), 0);
     assert_int_equal(pthread_join(threads[1], NULL), 0);
-    assert_int_equal(of_thread[1], PAGES);
-    assert_true(of_thread[0] < PAGES / 2); /* the barrier may touch a page of its own */
+    assert_true(are_the_pages(of_thread[1]));
+    assert_true(are_the_pages(of_thread[0] + PAGES)); /* none */
     (void)pthread_barrier_destroy(&turn);
 }
 
@@ -175,7 +201,7 @@ static void a_child_leaves_its_parents_counters_alone(void **state)
         (void)faults_of_touching(&worker, mine, EVENTS, MISSES);
         faults = faults_of_touching(&worker, mine, EVENTS, MISSES);
         papi->leave(&worker);
-        _exit(faults == PAGES ? 0 : 4);
+        _exit(are_the_pages(faults) ? 0 : 4);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
@@ -188,7 +214,7 @@ static void a_child_leaves_its_parents_counters_alone(void **state)
     assert_int_equal(status, 0);
     (void)faults_of_touching(&worker, values, EVENTS, MISSES); /* shared pages are copied on the first write */
     cycles = values[CYCLES].value;
-    assert_int_equal(faults_of_touching(&worker, values, EVENTS, MISSES), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values, EVENTS, MISSES)));
     assert_true(values[CYCLES].value > cycles);
     papi->leave(&worker);
 }
@@ -206,7 +232,7 @@ static void what_stands_still_in_a_loop_is_implausible(void **state)
     assert_non_null(strstr(values[0].reason, "loop"));
     assert_int_equal(values[1].status, PRONY_COUNTED);
     (void)faults_of_touching(&worker, values, 3, 2);
-    assert_int_equal(faults_of_touching(&worker, values, 3, 2), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values, 3, 2)));
     assert_int_equal(values[0].value, 0);
     papi->leave(&worker);
 }

@@ -76,7 +76,7 @@ static void offers_the_nearest_names(void **state)
         int code;
         const char *says;
     } wrong[] = {
-        {"papy", -ENOENT, "papi"},
+        {"nona", -ENOENT, "none"},
         {"softwear", -ENOENT, "software"},
         {"aut", -ENOENT, "auto"},
         {"software:task-clok", -ENOENT, "task-clock"},

@@ -23,9 +23,12 @@ int prony_perf_open(uint32_t type, uint64_t config, bool with_kernel)
     return fd < 0 ? -errno : (int)fd;
 }
 
+/* Cycles first: some guests have them and no instructions. */
 int prony_perf_try_hardware(void)
 {
-    int fd = prony_perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, false);
+    int fd = prony_perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, false);
+    if (fd < 0)
+        fd = prony_perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, false);
     if (fd < 0)
         return fd;
     (void)close(fd);

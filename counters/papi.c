@@ -1,9 +1,9 @@
 /* Provider papi: hardware counters of each worker, presets (PAPI_TOT_INS) and native events, through PAPI.
  *
- * A process owns its PAPI: after a fork the child starts the library again and makes its own set, for stopping an inherited
- * set stops the parent's counters. Each event is added on its own, so that a bad one costs only itself, and is then tried
- * on a loop that must move it: what stands still there is implausible, not zero.
- * Counting is in user mode, never multiplexed: PAPI 7.0 hides the times that scaling would need.
+ * A process owns its PAPI: after a fork the child starts the library again and makes its own set, for stopping an
+ * inherited set stops the parent's counters. Each event is added on its own, so that a bad one costs only itself,
+ * and is then tried on a loop that must move it: what stands still there is implausible, not zero. Counting is in
+ * user mode, never multiplexed: PAPI 7.0 hides the times that scaling would need.
  *
  * Not measured: what other threads do, time in the kernel, time before `enter`. */
 #include <prony/plugin/counter.h>
@@ -25,7 +25,8 @@ enum { SETS = 4, NAMES = 128, NAME_BYTES = 64, OFFERED = 4096, LOOPS = 20000, WA
 
 static const char *const defaults[] = {"PAPI_TOT_INS", "PAPI_TOT_CYC", "PAPI_BR_MSP", "PAPI_L1_DCM", NULL};
 
-/* PAPI in this process. Names are resolved once; codes of native events hold only in the process that asked for them. */
+/* PAPI in this process. Names are resolved once; codes of native events hold only in the process that asked for
+ * them. */
 static struct {
     pthread_mutex_t lock;
     pid_t pid, tid; /* who started it; another pid: we were forked */
@@ -103,7 +104,8 @@ static const char *component_off(void)
     return info == NULL ? "PAPI has no perf_event component" : info->disabled ? info->disabled_reason : NULL;
 }
 
-/* What PAPI's code means for one event. Its "no such event" has several causes, and only the kernel tells them apart. */
+/* What PAPI's code means for one event. Its "no such event" has several causes, and only the kernel tells them
+ * apart. */
 static void explain(int code, struct prony_value *value)
 {
     char *text = value->reason;
@@ -159,7 +161,8 @@ static void add_event(struct counting *counting, const char *name, unsigned plac
     struct set *set;
     if (always_zero(name)) {
         value->status = PRONY_NOT_SUPPORTED;
-        (void)snprintf(value->reason, sizeof value->reason, "it happens in the kernel, and PAPI counts user mode alone: use --counters software");
+        (void)snprintf(value->reason, sizeof value->reason,
+                       "it happens in the kernel, and PAPI counts user mode alone: use --counters software");
         return;
     }
     (void)pthread_mutex_lock(&image.lock);
@@ -234,8 +237,8 @@ static int read_values(struct prony_worker *worker, struct prony_value *values, 
     return 0;
 }
 
-/* A loop that no CPU runs without instructions, cycles, wrongly guessed branches and misses of its first cache: it walks
- * at random through more memory than that cache holds, and turns at random. False: no memory for it. */
+/* A loop that no CPU runs without instructions, cycles, wrongly guessed branches and misses of its first cache: it
+ * walks at random through more memory than that cache holds, and turns at random. False: no memory for it. */
 static __attribute__((noinline)) bool run_known_loop(void)
 {
     volatile unsigned char *memory = mmap(NULL, WALK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -273,7 +276,8 @@ static int64_t least_in_loop(const char *name)
 }
 
 /* A guest may let an event be added and started, and never move it. */
-static int check_plausible(struct prony_worker *worker, const char *const *events, unsigned n, struct prony_value *values)
+static int check_plausible(struct prony_worker *worker, const char *const *events, unsigned n,
+                           struct prony_value *values)
 {
     int64_t before[PRONY_EVENTS_MAX];
     int code = read_values(worker, values, n);
@@ -373,7 +377,8 @@ static int known(const char *event, struct prony_error *error)
     else if (status == PAPI_OK)
         status = 0;
     else if (strncmp(event, "PAPI_", 5) != 0 && (off = component_off()) != NULL)
-        status = prony_fail(error, -ENOTSUP, "the name '%s' cannot be looked up: PAPI's perf component is off (%s)", event, off);
+        status = prony_fail(error, -ENOTSUP, "the name '%s' cannot be looked up: PAPI's perf component is off (%s)",
+                            event, off);
     else
         status = unknown(event, error);
     (void)pthread_mutex_unlock(&image.lock);

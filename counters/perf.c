@@ -68,10 +68,12 @@ enum prony_status prony_perf_why(int code, char *text, size_t bytes)
     case EPERM:
         level = paranoid();
         if (level > 2)
-            (void)snprintf(text, bytes, "perf_event_open: %s, perf_event_paranoid is %d: set it to 2 or grant CAP_PERFMON",
-                           name, level);
+            (void)snprintf(text, bytes,
+                           "perf_event_open: %s, perf_event_paranoid is %d: set it to 2 or grant CAP_PERFMON", name,
+                           level);
         else
-            (void)snprintf(text, bytes, "perf_event_open: %s with perf_event_paranoid %d: a container policy? grant CAP_PERFMON",
+            (void)snprintf(text, bytes,
+                           "perf_event_open: %s with perf_event_paranoid %d: a container policy? grant CAP_PERFMON",
                            name, level);
         return PRONY_DENIED;
     case EBUSY:

@@ -1,5 +1,5 @@
-/* What the kernel forbids costs the event or nothing: perf denied by a seccomp filter, no descriptors left, a trial that
- * crashes, hangs or says nothing. Each denial is real and happens in a child. */
+/* What the kernel forbids costs the event or nothing: perf denied by a seccomp filter, no descriptors left, a trial
+ * that crashes, hangs or says nothing. Each denial is real and happens in a child. */
 #include "base/registry.h"
 #include "measure/measure.h"
 
@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 enum { PAGES = 100, CANNOT = 77 };
@@ -92,9 +93,11 @@ static __attribute__((noinline, no_sanitize("address", "thread"))) void touch(vo
         pages[i * 4096] = 1;
 }
 
-static int64_t faults_of_touching(const struct prony_provider *software, struct prony_worker *worker, struct prony_value *values)
+static int64_t faults_of_touching(const struct prony_provider *software, struct prony_worker *worker,
+                                  struct prony_value *values)
 {
-    volatile unsigned char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile unsigned char *pages =
+        mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int64_t before;
     if (pages == MAP_FAILED || software->read(worker, values, EVENTS) != 0)
         return -1;
@@ -235,12 +238,15 @@ static void a_trial_costs_only_itself(void **state)
         int (*trial)(struct prony_error *error);
         int code;
         const char *says;
-    } worst[] = {{crash, -ENOTSUP, "died of SIGABRT"}, {vanish, -ENOTSUP, "without a verdict"}, {hang, -ENOTSUP, "did not end"},
+    } worst[] = {{crash, -ENOTSUP, "died of SIGABRT"},
+                 {vanish, -ENOTSUP, "without a verdict"},
+                 {hang, -ENOTSUP, "did not end"},
                  {chatter, 0, ""}};
     int before = descriptors();
     (void)state;
     for (size_t i = 0; i < sizeof worst / sizeof worst[0]; i++) {
-        struct prony_provider provider = {.head = PRONY_HEAD(struct prony_provider, .name = "mine", .summary = "does its worst")};
+        struct prony_provider provider = {
+            .head = PRONY_HEAD(struct prony_provider, .name = "mine", .summary = "does its worst")};
         struct prony_error error = {0, ""};
         provider.trial = worst[i].trial;
         assert_int_equal(prony_provider_trial(&provider, &error), worst[i].code);

@@ -1,6 +1,7 @@
-/* The provider papi, driven through the real PAPI on a PMU that the test plays: perf_event_open is answered here, and
- * hardware events are served by the kernel's software counters. Mispredicted branches and instructions are page faults,
- * cycles are the task clock: known answers on a machine without a PMU. What the kernel knows no event for stays absent.
+/* The provider papi, driven through the real PAPI on a PMU that the test plays: perf_event_open is answered here,
+ * and hardware events are served by the kernel's software counters. Mispredicted branches and instructions are page
+ * faults, cycles are the task clock: known answers on a machine without a PMU. What the kernel knows no event for
+ * stays absent.
  *
  * libpfm must believe in a CPU that it knows, so this runs on x86 alone. */
 #include "base/registry.h"
@@ -19,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 #ifdef __x86_64__
@@ -41,7 +43,8 @@ long syscall(long number, ...)
     if (number == SYS_perf_event_open) {
         what = (struct perf_event_attr *)(uintptr_t)a[0];
         if (what->type == PERF_TYPE_HARDWARE || what->type == PERF_TYPE_RAW) {
-            bool cycles = what->type == PERF_TYPE_RAW ? (what->config & 0xff) == 0x76 : what->config == PERF_COUNT_HW_CPU_CYCLES;
+            bool cycles =
+                what->type == PERF_TYPE_RAW ? (what->config & 0xff) == 0x76 : what->config == PERF_COUNT_HW_CPU_CYCLES;
             if (refuse != 0) {
                 errno = refuse;
                 return -1;
@@ -87,7 +90,8 @@ static __attribute__((noinline, no_sanitize("address", "thread"))) void touch(vo
 
 static int64_t faults_of_touching(struct prony_worker *worker, struct prony_value *values, unsigned n, unsigned at)
 {
-    volatile unsigned char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile unsigned char *pages =
+        mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int64_t before;
     if (pages == MAP_FAILED || papi->read(worker, values, n) != 0)
         return -1;
@@ -267,8 +271,10 @@ static void tells_no_pmu_from_denied(void **state)
         int code;
         enum prony_status status;
         const char *says;
-    } causes[] = {{ENOENT, PRONY_NOT_SUPPORTED, "no PMU"}, {EACCES, PRONY_DENIED, "perf_event_paranoid"},
-                  {EPERM, PRONY_DENIED, "perf_event_paranoid"}, {EMFILE, PRONY_NO_COUNTER, "descriptor"}};
+    } causes[] = {{ENOENT, PRONY_NOT_SUPPORTED, "no PMU"},
+                  {EACCES, PRONY_DENIED, "perf_event_paranoid"},
+                  {EPERM, PRONY_DENIED, "perf_event_paranoid"},
+                  {EMFILE, PRONY_NO_COUNTER, "descriptor"}};
     (void)state;
     for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
         struct prony_worker worker;

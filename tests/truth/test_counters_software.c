@@ -1,5 +1,5 @@
-/* The provider software counts what is known to have happened: faults, switches, migrations, on the right thread, also
- * after a forked child has opened and left a set of its own. */
+/* The provider software counts what is known to have happened: faults, switches, migrations, on the right thread,
+ * also after a forked child has opened and left a set of its own. */
 #include "base/clock.h"
 #include "base/registry.h"
 
@@ -17,11 +17,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 enum { TASK_CLOCK, PAGE_FAULTS, SWITCHES, INVOLUNTARY, VOLUNTARY, MIGRATIONS, EVENTS, PAGES = 100, TIMES = 40 };
-static const char *const events[EVENTS] = {"task-clock", "page-faults", "switches", "involuntary-switches",
-                                           "voluntary-switches", "migrations"};
+static const char *const events[EVENTS] = {"task-clock",           "page-faults",        "switches",
+                                           "involuntary-switches", "voluntary-switches", "migrations"};
 static const struct prony_provider *software;
 
 static void enter(struct prony_worker *worker, struct prony_value *values)
@@ -251,8 +252,8 @@ static void forced_moves_are_migrations(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof allowed, &allowed), 0);
 }
 
-/* At least what the scheduler charged to the thread, at most the time that passed. perf and the scheduler keep two clocks
- * that drift by the ticks' corrections: 1%. */
+/* At least what the scheduler charged to the thread, at most the time that passed. perf and the scheduler keep two
+ * clocks that drift by the ticks' corrections: 1%. */
 static void the_task_clock_is_the_threads(void **state)
 {
     struct prony_worker worker;
@@ -277,7 +278,8 @@ static void the_task_clock_is_the_threads(void **state)
     software->leave(&worker);
 }
 
-/* A child does to the inherited worker all that a worker's life does, and more; the parent's counters must not notice. */
+/* A child does to the inherited worker all that a worker's life does, and more; the parent's counters must not
+ * notice. */
 static void a_child_leaves_its_parents_counters_alone(void **state)
 {
     struct prony_worker worker;
@@ -353,12 +355,9 @@ static void another_thread_must_enter_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(touched_pages_are_faults),
-        cmocka_unit_test(faults_belong_to_the_thread),
-        cmocka_unit_test(forced_switches_are_switches),
-        cmocka_unit_test(forced_moves_are_migrations),
-        cmocka_unit_test(the_task_clock_is_the_threads),
-        cmocka_unit_test(a_child_leaves_its_parents_counters_alone),
+        cmocka_unit_test(touched_pages_are_faults),        cmocka_unit_test(faults_belong_to_the_thread),
+        cmocka_unit_test(forced_switches_are_switches),    cmocka_unit_test(forced_moves_are_migrations),
+        cmocka_unit_test(the_task_clock_is_the_threads),   cmocka_unit_test(a_child_leaves_its_parents_counters_alone),
         cmocka_unit_test(another_thread_must_enter_again),
     };
     software = prony_find_provider("software", NULL);

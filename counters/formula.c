@@ -14,7 +14,7 @@ struct scan {
     const char *const *names;
     const double *values; /* NULL: the formula is only checked */
     unsigned n, depth;
-    int status;           /* the first thing wrong */
+    int status; /* the first thing wrong */
     struct prony_error *error;
 };
 
@@ -80,11 +80,11 @@ static double product(struct scan *scan)
 {
     double value = atom(scan);
     for (;;) {
-        char operator = peek(scan);
-        if (scan->status != 0 || (operator != '*' && operator != '/'))
+        char op = peek(scan);
+        if (scan->status != 0 || (op != '*' && op != '/'))
             return value;
         scan->at++;
-        value = operator == '*' ? value * atom(scan) : value / atom(scan);
+        value = op == '*' ? value * atom(scan) : value / atom(scan);
     }
 }
 
@@ -92,11 +92,11 @@ static double sum(struct scan *scan)
 {
     double value = product(scan);
     for (;;) {
-        char operator = peek(scan);
-        if (scan->status != 0 || (operator != '+' && operator != '-'))
+        char op = peek(scan);
+        if (scan->status != 0 || (op != '+' && op != '-'))
             return value;
         scan->at++;
-        value = operator == '+' ? value + product(scan) : value - product(scan);
+        value = op == '+' ? value + product(scan) : value - product(scan);
     }
 }
 

@@ -68,8 +68,10 @@ int prony_group_read(struct prony_group *group, char *text, const char *file, st
         if (next != NULL)
             *next++ = '\0';
         if (read_line(group, text) != 0)
-            return prony_fail(error, -EINVAL, "%s:%u: a line is 'group NAME', 'provider NAME', 'summary TEXT', "
-                              "'events NAME NAME' or 'metric NAME: TEXT = FORMULA'", file, line);
+            return prony_fail(error, -EINVAL,
+                              "%s:%u: a line is 'group NAME', 'provider NAME', 'summary TEXT', "
+                              "'events NAME NAME' or 'metric NAME: TEXT = FORMULA'",
+                              file, line);
     }
     if (group->name == NULL || group->provider == NULL || group->summary == NULL || group->events[0] == NULL)
         return prony_fail(error, -EINVAL, "%s: a group has a group, a provider, a summary and an events line", file);

@@ -8,8 +8,8 @@
  *     events PAPI_BR_INS PAPI_BR_MSP
  *     metric branch_miss_rate: mispredicted branches for each branch = PAPI_BR_MSP / PAPI_BR_INS
  *
- * A formula is made of event names, numbers, + - * / and parentheses. Event names may hold - and :, so operators stand
- * between spaces. A metric of a group is also reported when its events were named one by one. */
+ * A formula is made of event names, numbers, + - * / and parentheses. Event names may hold - and :, so operators
+ * stand between spaces. A metric of a group is also reported when its events were named one by one. */
 #ifndef PRONY_COUNTERS_GROUPS_H
 #define PRONY_COUNTERS_GROUPS_H
 
@@ -36,8 +36,8 @@ const struct prony_group *prony_group_find(const char *provider, const char *nam
 /* Reads one group out of `text`, which is cut up in place and must outlive it. 0, or -EINVAL with the line. */
 int prony_group_read(struct prony_group *group, char *text, const char *file, struct prony_error *error);
 
-/* The value of a formula over n named inputs. NaN is null: when an input that it uses is NaN or has no such name, when it
- * divides by 0, or when it is no formula at all. */
+/* The value of a formula over n named inputs. NaN is null: when an input that it uses is NaN or has no such name,
+ * when it divides by 0, or when it is no formula at all. */
 double prony_formula_value(const char *formula, const char *const *names, const double *values, unsigned n);
 /* 0 when the formula is well formed and every name in it is among the n; -ENOENT, -EINVAL with the place. */
 int prony_formula_check(const char *formula, const char *const *names, unsigned n, struct prony_error *error);

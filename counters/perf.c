@@ -23,9 +23,12 @@ int prony_perf_open(uint32_t type, uint64_t config, bool with_kernel)
     return fd < 0 ? -errno : (int)fd;
 }
 
+/* Cycles first: some guests have them and no instructions. */
 int prony_perf_try_hardware(void)
 {
-    int fd = prony_perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, false);
+    int fd = prony_perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, false);
+    if (fd < 0)
+        fd = prony_perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, false);
     if (fd < 0)
         return fd;
     (void)close(fd);
@@ -65,10 +68,12 @@ enum prony_status prony_perf_why(int code, char *text, size_t bytes)
     case EPERM:
         level = paranoid();
         if (level > 2)
-            (void)snprintf(text, bytes, "perf_event_open: %s, perf_event_paranoid is %d: set it to 2 or grant CAP_PERFMON",
-                           name, level);
+            (void)snprintf(text, bytes,
+                           "perf_event_open: %s, perf_event_paranoid is %d: set it to 2 or grant CAP_PERFMON", name,
+                           level);
         else
-            (void)snprintf(text, bytes, "perf_event_open: %s with perf_event_paranoid %d: a container policy? grant CAP_PERFMON",
+            (void)snprintf(text, bytes,
+                           "perf_event_open: %s with perf_event_paranoid %d: a container policy? grant CAP_PERFMON",
                            name, level);
         return PRONY_DENIED;
     case EBUSY:

@@ -12,7 +12,7 @@ struct prony_perf_reading {
     uint64_t value, enabled_ns, running_ns;
 };
 
-/* Opens and closes an instruction counter: 0 when this machine has a PMU that this process may use, or -errno. */
+/* Opens and closes a hardware counter: 0 when this machine has a PMU that this process may use, or -errno. */
 int prony_perf_try_hardware(void);
 
 /* What a failed open means: the status, and into `text` a reason a person can act on, within 103 characters. */

@@ -1,9 +1,10 @@
 /* Provider software: what the kernel counts about a thread on every machine, also in containers and without a PMU.
  *
- * Task clock and page faults come from perf's software events, opened here without PAPI: PAPI's perf component refuses to
- * start as a whole on a CPU that libpfm does not know or has no PMU, which is just where this provider is needed. Where
- * perf is denied the thread's CPU clock and getrusage(RUSAGE_THREAD) count the same things, and `source` says so.
- * Switches always come from getrusage and migrations from /proc, since perf reads a silent 0 for both in the user domain.
+ * Task clock and page faults come from perf's software events, opened here without PAPI: PAPI's perf component
+ * refuses to start as a whole on a CPU that libpfm does not know or has no PMU, which is just where this provider is
+ * needed. Where perf is denied the thread's CPU clock and getrusage(RUSAGE_THREAD) count the same things, and
+ * `source` says so. Switches always come from getrusage and migrations from /proc, since perf reads a silent 0 for
+ * both in the user domain.
  *
  * Not measured: what other threads of the process do, and time before `enter` (totals start at 0 there). */
 #include <prony/plugin/counter.h>
@@ -26,14 +27,15 @@ enum what { TASK_CLOCK, PAGE_FAULTS, SWITCHES, INVOLUNTARY, VOLUNTARY, MIGRATION
 enum how { NOWHERE, BY_PERF, BY_CLOCK, BY_RUSAGE, BY_PROC };
 
 static const char *const names[WHATS + 1] = {
-    [TASK_CLOCK] = "task-clock",           /* ns on a CPU */
-    [PAGE_FAULTS] = "page-faults",         /* minor and major, in user and kernel mode */
-    [SWITCHES] = "switches",               /* voluntary and involuntary */
+    [TASK_CLOCK] = "task-clock",   /* ns on a CPU */
+    [PAGE_FAULTS] = "page-faults", /* minor and major, in user and kernel mode */
+    [SWITCHES] = "switches",       /* voluntary and involuntary */
     [INVOLUNTARY] = "involuntary-switches",
     [VOLUNTARY] = "voluntary-switches",
     [MIGRATIONS] = "migrations",
 };
-static const char *const defaults[] = {"task-clock", "page-faults", "switches", "involuntary-switches", "migrations", NULL};
+static const char *const defaults[] = {"task-clock",           "page-faults", "switches",
+                                       "involuntary-switches", "migrations",  NULL};
 static const char *const sources[] = {"", "perf", "CLOCK_THREAD_CPUTIME_ID", "getrusage", "/proc"};
 
 struct event {
@@ -66,7 +68,8 @@ static int known(const char *event, struct prony_error *error)
                       prony_text_nearest(event, names, hint, sizeof hint));
 }
 
-/* nr_migrations of the calling thread, -1 when the kernel does not tell. pread, so that one descriptor serves for all. */
+/* nr_migrations of the calling thread, -1 when the kernel does not tell. pread, so that one descriptor serves for
+ * all. */
 static int64_t read_migrations(int fd)
 {
     char text[4096];
@@ -97,7 +100,8 @@ static void open_migrations(struct event *event, struct prony_value *value)
         return;
     }
     value->status = prony_perf_why(event->fd, value->reason, sizeof value->reason);
-    (void)snprintf(value->reason, sizeof value->reason, "no nr_migrations in /proc/self/task/TID/sched, and perf is no help: %s",
+    (void)snprintf(value->reason, sizeof value->reason,
+                   "no nr_migrations in /proc/self/task/TID/sched, and perf is no help: %s",
                    strerrorname_np(-event->fd) != NULL ? strerrorname_np(-event->fd) : "unknown error");
 }
 

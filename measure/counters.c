@@ -74,7 +74,8 @@ int prony_provider_trial(const struct prony_provider *provider, struct prony_err
     if (child < 0)
         return prony_fail(error, code, "counter %s: no process for its trial: %s", name, strerrordesc_np(-code));
     if (code == -ETIMEDOUT)
-        return prony_fail(error, -ENOTSUP, "counter %s: its trial did not end within %d s", name, TRIAL_LIMIT_MS / 1000);
+        return prony_fail(error, -ENOTSUP, "counter %s: its trial did not end within %d s", name,
+                          TRIAL_LIMIT_MS / 1000);
     if (code != 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
         return prony_fail(error, -ENOTSUP, "counter %s: its trial died of SIG%s", name, sigabbrev_np(WTERMSIG(status)));
     if (code != 0)
@@ -99,8 +100,8 @@ static int add_all(struct prony_list *events, const char *const *names, struct p
     return code;
 }
 
-/* A group's name or an event's. An event that the machine cannot count is no error: it is reported as null with the reason.
- * So is one whose name cannot be looked up here, unless it looks like a group's. */
+/* A group's name or an event's. An event that the machine cannot count is no error: it is reported as null with the
+ * reason. So is one whose name cannot be looked up here, unless it looks like a group's. */
 static int add_item(const struct prony_provider *provider, struct prony_list *events, const char *item,
                     struct prony_error *error)
 {
@@ -143,7 +144,8 @@ static int choose_events(const struct prony_provider *provider, const char *item
 /* The probe is asked first: it needs no process, and mostly knows. */
 static bool counts(const struct prony_provider *provider, struct prony_error *reason)
 {
-    return (provider->head.probe == NULL || provider->head.probe(reason) == 0) && prony_provider_trial(provider, reason) == 0;
+    return (provider->head.probe == NULL || provider->head.probe(reason) == 0) &&
+           prony_provider_trial(provider, reason) == 0;
 }
 
 static const struct prony_provider *choose_auto(char *why, size_t bytes)
@@ -217,8 +219,8 @@ int prony_counters_choose(const char *spec, struct prony_method *method, struct 
     return 0;
 }
 
-unsigned prony_counters_metrics(const char *provider, const struct prony_list *events, const struct prony_metric **metrics,
-                                unsigned room)
+unsigned prony_counters_metrics(const char *provider, const struct prony_list *events,
+                                const struct prony_metric **metrics, unsigned room)
 {
     const struct prony_group *group;
     unsigned n = 0;
@@ -228,8 +230,9 @@ unsigned prony_counters_metrics(const char *provider, const struct prony_list *e
             bool taken = false;
             for (unsigned k = 0; k < n; k++)
                 taken = taken || strcmp(metrics[k]->name, metric->name) == 0;
-            if (n < room && !taken && prony_formula_check(metric->formula, (const char *const *)events->item,
-                                                          (unsigned)events->count, NULL) == 0)
+            if (n < room && !taken &&
+                prony_formula_check(metric->formula, (const char *const *)events->item, (unsigned)events->count,
+                                    NULL) == 0)
                 metrics[n++] = metric;
         }
     return n;
@@ -241,6 +244,7 @@ double prony_counters_metric(const struct prony_metric *metric, const struct pro
     double inputs[PRONY_EVENTS_MAX];
     unsigned n = events->count < PRONY_EVENTS_MAX ? (unsigned)events->count : PRONY_EVENTS_MAX;
     for (unsigned i = 0; i < n; i++)
-        inputs[i] = values[i].status == PRONY_COUNTED || values[i].status == PRONY_SCALED ? (double)values[i].value : NAN;
+        inputs[i] =
+            values[i].status == PRONY_COUNTED || values[i].status == PRONY_SCALED ? (double)values[i].value : NAN;
     return prony_formula_value(metric->formula, (const char *const *)events->item, inputs, n);
 }

@@ -10,16 +10,13 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 static const struct prony_provider *provider_at(unsigned i)
 {
     return (const struct prony_provider *)(const void *)prony_registry_at(PRONY_PROVIDER, i);
 }
-
-#define FOR_EACH_PROVIDER(provider)                                                                                    \
-    const struct prony_provider *provider;                                                                             \
-    for (unsigned number = 0; (provider = provider_at(number)) != NULL; number++)
 
 static unsigned count(const char *const *names)
 {
@@ -36,9 +33,10 @@ static bool is_text(const char *text, size_t bytes)
 
 static void is_complete(void **state)
 {
+    const struct prony_provider *provider;
     unsigned n = 0;
     (void)state;
-    FOR_EACH_PROVIDER(provider) {
+    for (unsigned i = 0; (provider = provider_at(i)) != NULL; i++) {
         n++;
         assert_int_equal(provider->head.abi, PRONY_ABI);
         assert_int_equal(provider->head.size, sizeof *provider);
@@ -58,8 +56,9 @@ static void is_complete(void **state)
 
 static void probes_quickly_and_says_why(void **state)
 {
+    const struct prony_provider *provider;
     (void)state;
-    FOR_EACH_PROVIDER(provider) {
+    for (unsigned i = 0; (provider = provider_at(i)) != NULL; i++) {
         struct prony_error error = {0, ""};
         int code = provider->head.probe == NULL ? 0 : provider->head.probe(&error);
         assert_true(code == 0 || code == -ENOTSUP);
@@ -70,11 +69,12 @@ static void probes_quickly_and_says_why(void **state)
 
 static void knows_its_own_events_and_no_others(void **state)
 {
+    const struct prony_provider *provider;
     (void)state;
-    FOR_EACH_PROVIDER(provider) {
+    for (unsigned i = 0; (provider = provider_at(i)) != NULL; i++) {
         struct prony_error error = {0, ""};
-        for (unsigned i = 0; provider->events[i] != NULL; i++)
-            assert_int_equal(provider->known(provider->events[i], &error), 0);
+        for (unsigned j = 0; provider->events[j] != NULL; j++)
+            assert_int_equal(provider->known(provider->events[j], &error), 0);
         assert_int_equal(provider->known("PAPI_NO_SUCH_EVENT_AT_ALL", &error), -ENOENT);
         assert_non_null(strstr(error.text, "PAPI_NO_SUCH_EVENT_AT_ALL"));
     }
@@ -132,8 +132,9 @@ static void live(const struct prony_provider *provider)
 
 static void lives_in_the_main_thread(void **state)
 {
+    const struct prony_provider *provider;
     (void)state;
-    FOR_EACH_PROVIDER(provider)
+    for (unsigned i = 0; (provider = provider_at(i)) != NULL; i++)
         live(provider);
 }
 
@@ -145,22 +146,24 @@ static void *live_in_thread(void *provider)
 
 static void lives_in_threads_at_once(void **state)
 {
+    const struct prony_provider *provider;
     (void)state;
-    FOR_EACH_PROVIDER(provider) {
+    for (unsigned i = 0; (provider = provider_at(i)) != NULL; i++) {
         pthread_t threads[3];
         if (provider->prepare != NULL)
             assert_int_equal(provider->prepare(provider->events, count(provider->events), NULL), 0);
-        for (int i = 0; i < 3; i++)
-            assert_int_equal(pthread_create(&threads[i], NULL, live_in_thread, (void *)(uintptr_t)provider), 0);
-        for (int i = 0; i < 3; i++)
-            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        for (int j = 0; j < 3; j++)
+            assert_int_equal(pthread_create(&threads[j], NULL, live_in_thread, (void *)(uintptr_t)provider), 0);
+        for (int j = 0; j < 3; j++)
+            assert_int_equal(pthread_join(threads[j], NULL), 0);
     }
 }
 
 static void lives_in_a_forked_worker(void **state)
 {
+    const struct prony_provider *provider;
     (void)state;
-    FOR_EACH_PROVIDER(provider) {
+    for (unsigned i = 0; (provider = provider_at(i)) != NULL; i++) {
         int status = 0;
         pid_t child;
         if (provider->prepare != NULL)
@@ -177,15 +180,16 @@ static void lives_in_a_forked_worker(void **state)
 
 static void refuses_too_many_events(void **state)
 {
+    const struct prony_provider *provider;
     (void)state;
-    FOR_EACH_PROVIDER(provider) {
+    for (unsigned i = 0; (provider = provider_at(i)) != NULL; i++) {
         const char *events[PRONY_EVENTS_MAX + 1];
         struct prony_value values[PRONY_EVENTS_MAX + 1];
         struct prony_worker worker;
         struct prony_error error = {0, ""};
         unsigned room = PRONY_EVENTS_MAX + 1;
-        for (unsigned i = 0; i < room; i++)
-            events[i] = provider->events[0] == NULL ? "nothing" : provider->events[0];
+        for (unsigned j = 0; j < room; j++)
+            events[j] = provider->events[0] == NULL ? "nothing" : provider->events[0];
         memset(&worker, 0, sizeof worker);
         if (provider->events[0] == NULL)
             continue;
@@ -197,8 +201,9 @@ static void refuses_too_many_events(void **state)
 /* In a process of its own; true or with a reason. */
 static void is_tried(void **state)
 {
+    const struct prony_provider *provider;
     (void)state;
-    FOR_EACH_PROVIDER(provider) {
+    for (unsigned i = 0; (provider = provider_at(i)) != NULL; i++) {
         struct prony_error error = {0, ""};
         int code = prony_provider_trial(provider, &error);
         if (code != 0)

@@ -1,6 +1,7 @@
-/* The provider papi, driven through the real PAPI on a PMU that the test plays: perf_event_open is answered here, and
- * hardware events are served by the kernel's software counters. Mispredicted branches and instructions are page faults,
- * cycles are the task clock: known answers on a machine without a PMU. What the kernel knows no event for stays absent.
+/* The provider papi, driven through the real PAPI on a PMU that the test plays: perf_event_open is answered here,
+ * and hardware events are served by the kernel's software counters. Mispredicted branches and instructions are page
+ * faults, cycles are the task clock: known answers on a machine without a PMU. What the kernel knows no event for
+ * stays absent.
  *
  * libpfm must believe in a CPU that it knows, so this runs on x86 alone. */
 #include "base/registry.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 #ifdef __x86_64__
@@ -40,7 +43,8 @@ long syscall(long number, ...)
     if (number == SYS_perf_event_open) {
         what = (struct perf_event_attr *)(uintptr_t)a[0];
         if (what->type == PERF_TYPE_HARDWARE || what->type == PERF_TYPE_RAW) {
-            bool cycles = what->type == PERF_TYPE_RAW ? (what->config & 0xff) == 0x76 : what->config == PERF_COUNT_HW_CPU_CYCLES;
+            bool cycles =
+                what->type == PERF_TYPE_RAW ? (what->config & 0xff) == 0x76 : what->config == PERF_COUNT_HW_CPU_CYCLES;
             if (refuse != 0) {
                 errno = refuse;
                 return -1;
@@ -67,16 +71,33 @@ long syscall(long number, ...)
     return result;
 }
 
+/* Exact, but for the pages of its own that the thread sanitizer's runtime touches meanwhile. */
+static bool are_the_pages(int64_t faults)
+{
+#ifdef __SANITIZE_THREAD__
+    return faults >= PAGES && faults <= PAGES + 16;
+#else
+    return faults == PAGES;
+#endif
+}
+
+/* Without the sanitizers' own memory, whose pages would be touched too. */
+static __attribute__((noinline, no_sanitize("address", "thread"))) void touch(volatile unsigned char *pages)
+{
+    for (int i = 0; i < PAGES; i++)
+        pages[i * 4096] = 1;
+}
+
 static int64_t faults_of_touching(struct prony_worker *worker, struct prony_value *values, unsigned n, unsigned at)
 {
-    volatile unsigned char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile unsigned char *pages =
+        mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int64_t before;
     if (pages == MAP_FAILED || papi->read(worker, values, n) != 0)
         return -1;
     (void)madvise((void *)(uintptr_t)pages, PAGES * 4096, MADV_NOHUGEPAGE);
     before = values[at].value;
-    for (int i = 0; i < PAGES; i++)
-        pages[i * 4096] = 1;
+    touch(pages);
     if (papi->read(worker, values, n) != 0)
         return -1;
     (void)munmap((void *)(uintptr_t)pages, PAGES * 4096);
@@ -105,20 +126,29 @@ static void counts_what_happened(void **state)
     (void)state;
     enter(&worker, values);
     (void)faults_of_touching(&worker, values, EVENTS, MISSES);
-    assert_int_equal(faults_of_touching(&worker, values, EVENTS, MISSES), PAGES);
-    assert_int_equal(faults_of_touching(&worker, values, EVENTS, MISSES), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values, EVENTS, MISSES)));
+    assert_true(are_the_pages(faults_of_touching(&worker, values, EVENTS, MISSES)));
     assert_true(values[CYCLES].value > 0);
     papi->leave(&worker);
     assert_null(worker.counting);
     enter(&worker, values); /* a set can be left and entered again */
     (void)faults_of_touching(&worker, values, EVENTS, MISSES);
-    assert_int_equal(faults_of_touching(&worker, values, EVENTS, MISSES), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values, EVENTS, MISSES)));
     papi->leave(&worker);
 }
 
 static pthread_barrier_t turn;
+static int touched;
 static int64_t of_thread[2];
 
+/* Waits without touching a page. */
+static __attribute__((noinline, no_sanitize("address", "thread"))) void await(const int *flag)
+{
+    while (__atomic_load_n(flag, __ATOMIC_ACQUIRE) == 0)
+        (void)sched_yield();
+}
+
+/* The second touches pages while the first only counts. */
 static void *count_in_a_thread(void *argument)
 {
     int me = argument != NULL;
@@ -127,16 +157,18 @@ static void *count_in_a_thread(void *argument)
     int64_t before;
     enter(&worker, values);
     (void)faults_of_touching(&worker, values, EVENTS, MISSES);
+    (void)sched_yield(); /* the linker's first visit touches pages */
     (void)pthread_barrier_wait(&turn);
-    before = values[MISSES].value;
-    if (me == 1)
+    if (me == 1) {
         of_thread[1] = faults_of_touching(&worker, values, EVENTS, MISSES);
-    (void)pthread_barrier_wait(&turn);
-    if (me == 0) {
+        __atomic_store_n(&touched, 1, __ATOMIC_RELEASE);
+    } else {
+        (void)papi->read(&worker, values, EVENTS);
+        before = values[MISSES].value;
+        await(&touched);
         (void)papi->read(&worker, values, EVENTS);
         of_thread[0] = values[MISSES].value - before;
     }
-    (void)pthread_barrier_wait(&turn);
     papi->leave(&worker);
     return NULL;
 }
@@ -150,8 +182,8 @@ static void each_thread_has_its_own(void **state)
     assert_int_equal(pthread_create(&threads[1], NULL, count_in_a_thread, &turn), 0);
     assert_int_equal(pthread_join(threads[0], NULL), 0);
     assert_int_equal(pthread_join(threads[1], NULL), 0);
-    assert_int_equal(of_thread[1], PAGES);
-    assert_true(of_thread[0] < PAGES / 2); /* the barrier may touch a page of its own */
+    assert_true(are_the_pages(of_thread[1]));
+    assert_true(are_the_pages(of_thread[0] + PAGES)); /* none */
     (void)pthread_barrier_destroy(&turn);
 }
 
@@ -175,7 +207,7 @@ static void a_child_leaves_its_parents_counters_alone(void **state)
         (void)faults_of_touching(&worker, mine, EVENTS, MISSES);
         faults = faults_of_touching(&worker, mine, EVENTS, MISSES);
         papi->leave(&worker);
-        _exit(faults == PAGES ? 0 : 4);
+        _exit(are_the_pages(faults) ? 0 : 4);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
@@ -188,7 +220,7 @@ static void a_child_leaves_its_parents_counters_alone(void **state)
     assert_int_equal(status, 0);
     (void)faults_of_touching(&worker, values, EVENTS, MISSES); /* shared pages are copied on the first write */
     cycles = values[CYCLES].value;
-    assert_int_equal(faults_of_touching(&worker, values, EVENTS, MISSES), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values, EVENTS, MISSES)));
     assert_true(values[CYCLES].value > cycles);
     papi->leave(&worker);
 }
@@ -206,7 +238,7 @@ static void what_stands_still_in_a_loop_is_implausible(void **state)
     assert_non_null(strstr(values[0].reason, "loop"));
     assert_int_equal(values[1].status, PRONY_COUNTED);
     (void)faults_of_touching(&worker, values, 3, 2);
-    assert_int_equal(faults_of_touching(&worker, values, 3, 2), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values, 3, 2)));
     assert_int_equal(values[0].value, 0);
     papi->leave(&worker);
 }
@@ -239,8 +271,10 @@ static void tells_no_pmu_from_denied(void **state)
         int code;
         enum prony_status status;
         const char *says;
-    } causes[] = {{ENOENT, PRONY_NOT_SUPPORTED, "no PMU"}, {EACCES, PRONY_DENIED, "perf_event_paranoid"},
-                  {EPERM, PRONY_DENIED, "perf_event_paranoid"}, {EMFILE, PRONY_NO_COUNTER, "descriptor"}};
+    } causes[] = {{ENOENT, PRONY_NOT_SUPPORTED, "no PMU"},
+                  {EACCES, PRONY_DENIED, "perf_event_paranoid"},
+                  {EPERM, PRONY_DENIED, "perf_event_paranoid"},
+                  {EMFILE, PRONY_NO_COUNTER, "descriptor"}};
     (void)state;
     for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
         struct prony_worker worker;

@@ -1,5 +1,5 @@
-/* The provider software counts what is known to have happened: faults, switches, migrations, on the right thread, also
- * after a forked child has opened and left a set of its own. */
+/* The provider software counts what is known to have happened: faults, switches, migrations, on the right thread,
+ * also after a forked child has opened and left a set of its own. */
 #include "base/clock.h"
 #include "base/registry.h"
 
@@ -17,11 +17,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 enum { TASK_CLOCK, PAGE_FAULTS, SWITCHES, INVOLUNTARY, VOLUNTARY, MIGRATIONS, EVENTS, PAGES = 100, TIMES = 40 };
-static const char *const events[EVENTS] = {"task-clock", "page-faults", "switches", "involuntary-switches",
-                                           "voluntary-switches", "migrations"};
+static const char *const events[EVENTS] = {"task-clock",           "page-faults",        "switches",
+                                           "involuntary-switches", "voluntary-switches", "migrations"};
 static const struct prony_provider *software;
 
 static void enter(struct prony_worker *worker, struct prony_value *values)
@@ -40,6 +41,16 @@ static void copy_totals(struct prony_worker *worker, struct prony_value *values,
     }
 }
 
+/* Exact, but for the pages of its own that the thread sanitizer's runtime touches meanwhile. */
+static bool are_the_pages(int64_t faults)
+{
+#ifdef __SANITIZE_THREAD__
+    return faults >= PAGES && faults <= PAGES + 16;
+#else
+    return faults == PAGES;
+#endif
+}
+
 static unsigned char *fresh_pages(void)
 {
     unsigned char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -48,7 +59,8 @@ static unsigned char *fresh_pages(void)
     return pages;
 }
 
-static void touch(volatile unsigned char *pages)
+/* Without the sanitizers' own memory, whose pages would be touched too. */
+static __attribute__((noinline, no_sanitize("address", "thread"))) void touch(volatile unsigned char *pages)
 {
     for (int i = 0; i < PAGES; i++)
         pages[i * 4096] = 1;
@@ -73,8 +85,8 @@ static void touched_pages_are_faults(void **state)
     if (sysconf(_SC_PAGESIZE) != 4096)
         skip();
     enter(&worker, values);
-    assert_int_equal(faults_of_touching(&worker, values), PAGES);
-    assert_int_equal(faults_of_touching(&worker, values), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values)));
+    assert_true(are_the_pages(faults_of_touching(&worker, values)));
     software->leave(&worker);
     assert_null(worker.counting);
 }
@@ -120,8 +132,8 @@ static void faults_belong_to_the_thread(void **state)
     assert_int_equal(pthread_create(&threads[1], NULL, count_one, &pair), 0);
     assert_int_equal(pthread_join(threads[0], NULL), 0);
     assert_int_equal(pthread_join(threads[1], NULL), 0);
-    assert_int_equal(pair.delta[0][PAGE_FAULTS], 0);
-    assert_int_equal(pair.delta[1][PAGE_FAULTS], PAGES);
+    assert_true(are_the_pages(pair.delta[0][PAGE_FAULTS] + PAGES)); /* none */
+    assert_true(are_the_pages(pair.delta[1][PAGE_FAULTS]));
     (void)pthread_barrier_destroy(&pair.turn);
     (void)munmap(pair.pages, PAGES * 4096);
 }
@@ -240,8 +252,8 @@ static void forced_moves_are_migrations(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof allowed, &allowed), 0);
 }
 
-/* At least what the scheduler charged to the thread, at most the time that passed. perf and the scheduler keep two clocks
- * that drift by the ticks' corrections: 1%. */
+/* At least what the scheduler charged to the thread, at most the time that passed. perf and the scheduler keep two
+ * clocks that drift by the ticks' corrections: 1%. */
 static void the_task_clock_is_the_threads(void **state)
 {
     struct prony_worker worker;
@@ -266,7 +278,8 @@ static void the_task_clock_is_the_threads(void **state)
     software->leave(&worker);
 }
 
-/* A child does to the inherited worker all that a worker's life does, and more; the parent's counters must not notice. */
+/* A child does to the inherited worker all that a worker's life does, and more; the parent's counters must not
+ * notice. */
 static void a_child_leaves_its_parents_counters_alone(void **state)
 {
     struct prony_worker worker;
@@ -287,12 +300,12 @@ static void a_child_leaves_its_parents_counters_alone(void **state)
         (void)faults_of_touching(&worker, mine);
         faults = faults_of_touching(&worker, mine);
         software->leave(&worker);
-        _exit(faults == PAGES ? 0 : 4);
+        _exit(are_the_pages(faults) ? 0 : 4);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     (void)faults_of_touching(&worker, values); /* pages that the child shared are copied on the first write */
-    assert_int_equal(faults_of_touching(&worker, values), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values)));
     child = fork();
     if (child == 0) {
         software->leave(&worker); /* what a worker must not do; it does no harm */
@@ -301,7 +314,7 @@ static void a_child_leaves_its_parents_counters_alone(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     (void)faults_of_touching(&worker, values);
-    assert_int_equal(faults_of_touching(&worker, values), PAGES);
+    assert_true(are_the_pages(faults_of_touching(&worker, values)));
     software->leave(&worker);
 }
 
@@ -342,12 +355,9 @@ static void another_thread_must_enter_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(touched_pages_are_faults),
-        cmocka_unit_test(faults_belong_to_the_thread),
-        cmocka_unit_test(forced_switches_are_switches),
-        cmocka_unit_test(forced_moves_are_migrations),
-        cmocka_unit_test(the_task_clock_is_the_threads),
-        cmocka_unit_test(a_child_leaves_its_parents_counters_alone),
+        cmocka_unit_test(touched_pages_are_faults),        cmocka_unit_test(faults_belong_to_the_thread),
+        cmocka_unit_test(forced_switches_are_switches),    cmocka_unit_test(forced_moves_are_migrations),
+        cmocka_unit_test(the_task_clock_is_the_threads),   cmocka_unit_test(a_child_leaves_its_parents_counters_alone),
         cmocka_unit_test(another_thread_must_enter_again),
     };
     software = prony_find_provider("software", NULL);

@@ -1,4 +1,5 @@
-/* Formulas have the values of arithmetic, null where an input is null; group texts are read or refused with the line. */
+/* Formulas have the values of arithmetic, null where an input is null; group texts are read or refused with the
+ * line. */
 #include "base/registry.h"
 #include "measure/counters.h"
 
@@ -8,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include <cmocka.h>
 
 static const char *const names[] = {"A", "page-faults", "perf::CYCLES", "ZERO", "NULL_ONE"};
@@ -25,9 +27,23 @@ static void has_the_value_of_arithmetic(void **state)
         const char *formula;
         double is;
     } known[] = {
-        {"A", 6}, {"42", 42}, {"1e6 * A", 6e6}, {"0.5 * A", 3}, {"A + 2 * 3", 12}, {"(A + 2) * 3", 24}, {"A - 1 - 2", 3},
-        {"A / 2 / 3", 1}, {"A - (1 - 2)", 7}, {"-A", -6}, {"- (A - 1) * 2", -10}, {"A / page-faults", 2}, {"page-faults - 1", 2},
-        {"perf::CYCLES * 2", 8}, {"((((A))))", 6}, {"  A*2 ", 12}, {"ZERO / A", 0},
+        {"A", 6},
+        {"42", 42},
+        {"1e6 * A", 6e6},
+        {"0.5 * A", 3},
+        {"A + 2 * 3", 12},
+        {"(A + 2) * 3", 24},
+        {"A - 1 - 2", 3},
+        {"A / 2 / 3", 1},
+        {"A - (1 - 2)", 7},
+        {"-A", -6},
+        {"- (A - 1) * 2", -10},
+        {"A / page-faults", 2},
+        {"page-faults - 1", 2},
+        {"perf::CYCLES * 2", 8},
+        {"((((A))))", 6},
+        {"  A*2 ", 12},
+        {"ZERO / A", 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -37,7 +53,8 @@ static void has_the_value_of_arithmetic(void **state)
 
 static void is_null_when_an_input_is(void **state)
 {
-    static const char *const null[] = {"NULL_ONE", "A + NULL_ONE", "0 * NULL_ONE", "A / ZERO", "ZERO / ZERO", "(NULL_ONE)"};
+    static const char *const null[] = {"NULL_ONE", "A + NULL_ONE", "0 * NULL_ONE",
+                                       "A / ZERO", "ZERO / ZERO",  "(NULL_ONE)"};
     (void)state;
     for (size_t i = 0; i < sizeof null / sizeof null[0]; i++)
         if (!isnan(value(null[i])))
@@ -50,8 +67,18 @@ static void refuses_what_is_no_formula(void **state)
         const char *formula;
         int code;
     } wrong[] = {
-        {"", -EINVAL}, {"A +", -EINVAL}, {"(A", -EINVAL}, {"A)", -EINVAL}, {"A A", -EINVAL}, {"* A", -EINVAL}, {"A / / A", -EINVAL},
-        {"()", -EINVAL}, {"A % 2", -EINVAL}, {"B", -ENOENT}, {"A + page", -ENOENT}, {"page-faults-1", -ENOENT},
+        {"", -EINVAL},
+        {"A +", -EINVAL},
+        {"(A", -EINVAL},
+        {"A)", -EINVAL},
+        {"A A", -EINVAL},
+        {"* A", -EINVAL},
+        {"A / / A", -EINVAL},
+        {"()", -EINVAL},
+        {"A % 2", -EINVAL},
+        {"B", -ENOENT},
+        {"A + page", -ENOENT},
+        {"page-faults-1", -ENOENT},
         {"((((((((((((((((((((((((((((((((((((((((A))))))))))))))))))))))))))))))))))))))))", -EINVAL},
     };
     struct prony_error error;
@@ -76,8 +103,11 @@ static void reads_a_group(void **state)
     struct prony_error error;
     char copy[512];
     (void)state;
-    assert_int_equal(read_text(&group, "# note\ngroup mine\nprovider papi\nsummary two things\n\nevents A B\n"
-                               "metric ratio: A for each B = A / B\n", copy, &error), 0);
+    assert_int_equal(read_text(&group,
+                               "# note\ngroup mine\nprovider papi\nsummary two things\n\nevents A B\n"
+                               "metric ratio: A for each B = A / B\n",
+                               copy, &error),
+                     0);
     assert_string_equal(group.name, "mine");
     assert_string_equal(group.provider, "papi");
     assert_string_equal(group.summary, "two things");
@@ -113,8 +143,8 @@ static void refuses_a_bad_group(void **state)
     }
 }
 
-/* Every text in counters/groups/ is built in and right, and hides no event of the provider software. (A group goes before
- * one of PAPI's many native events.) */
+/* Every text in counters/groups/ is built in and right, and hides no event of the provider software. (A group goes
+ * before one of PAPI's many native events.) */
 static void all_built_in_groups_are_right(void **state)
 {
     unsigned n = 0, texts = 0;
@@ -163,12 +193,9 @@ static void derives_what_the_events_allow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(has_the_value_of_arithmetic),
-        cmocka_unit_test(is_null_when_an_input_is),
-        cmocka_unit_test(refuses_what_is_no_formula),
-        cmocka_unit_test(reads_a_group),
-        cmocka_unit_test(refuses_a_bad_group),
-        cmocka_unit_test(all_built_in_groups_are_right),
+        cmocka_unit_test(has_the_value_of_arithmetic),   cmocka_unit_test(is_null_when_an_input_is),
+        cmocka_unit_test(refuses_what_is_no_formula),    cmocka_unit_test(reads_a_group),
+        cmocka_unit_test(refuses_a_bad_group),           cmocka_unit_test(all_built_in_groups_are_right),
         cmocka_unit_test(derives_what_the_events_allow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

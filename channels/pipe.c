@@ -27,7 +27,8 @@ static const char *const waits[] = {"block", "spin", NULL};
 static const struct prony_option options[] = {
     {"wait", PRONY_CHOICE, "block", 0, 0, waits, "how to wait: asleep in the kernel, or trying again and again"},
     {"capacity", PRONY_BYTES, "0", 0, 1073741824.0, NULL, "bytes that a pipe holds; 0: the kernel's default, 64 KiB"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 struct pipes {
     unsigned ends;
@@ -253,4 +254,5 @@ PRONY_EXPORT(channel, pipe) = {
     .pollfd = pipe_pollfd,
     .detach = pipe_detach,
     .destroy = pipe_destroy,
-    .forget = pipe_forget};
+    .forget = pipe_forget,
+};

@@ -6,7 +6,8 @@
 
 static const struct prony_option options[] = {
     {"items", PRONY_INT, "100k", 1, 1e8, NULL, "numbers tested, from 0"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 enum { COMPOSITE, PRIME, UNKNOWN = 0xee };
 
@@ -89,4 +90,5 @@ PRONY_EXPORT(workload, primes) = {
     .prepare = primes_prepare,
     .poison = primes_poison,
     .verify = primes_verify,
-    .release = primes_release};
+    .release = primes_release,
+};

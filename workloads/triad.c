@@ -7,7 +7,8 @@
 
 static const struct prony_option options[] = {
     {"size", PRONY_BYTES, "16Mi", 64, 4294967296.0, NULL, "bytes of each of the three arrays"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 #define SCALAR 3
 
@@ -86,8 +87,8 @@ static int triad_verify(struct prony_bench *bench, struct prony_error *error)
 static const struct prony_kernel kernels[] = {{"triad", triad_kernel}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, triad) = {
-    .head = PRONY_HEAD(struct prony_workload, .name = "triad", .summary = "a = b + s c over long arrays: memory bandwidth",
-                       .options = options),
+    .head = PRONY_HEAD(struct prony_workload, .name = "triad",
+                       .summary = "a = b + s c over long arrays: memory bandwidth", .options = options),
     .unit = "element",
     .kernels = kernels,
     .shape = PRONY_MAP,
@@ -95,4 +96,5 @@ PRONY_EXPORT(workload, triad) = {
     .prepare = triad_prepare,
     .task = triad_task,
     .poison = triad_poison,
-    .verify = triad_verify};
+    .verify = triad_verify,
+};

@@ -1,11 +1,11 @@
 /* pipe: anonymous pipes, two a pair of ends (0 and 1, 2 and 3, ...), one for each direction.
  *
- * A stream: messages have no boundaries, both sides must agree on sizes; an empty message sends nothing. A send or recv
- * that fails half way leaves the stream out of step. wait=block sleeps in read and write; wait=spin tries again and again
- * with a pause instruction (both directions are non-blocking). The kernel's default capacity is 64 KiB, of one page a
- * write when they are small.
- * SIGPIPE is blocked in the attaching thread until detach: send tells -EPIPE. A peer's death is seen when nobody holds its
- * ends any more: every process that inherited them must have called forget, the host too. */
+ * A stream: messages have no boundaries, both sides must agree on sizes; an empty message sends nothing. A send or
+ * recv that fails half way leaves the stream out of step. wait=block sleeps in read and write; wait=spin tries
+ * again and again with a pause instruction (both directions are non-blocking). The kernel's default capacity is 64
+ * KiB, of one page a write when they are small. SIGPIPE is blocked in the attaching thread until detach: send tells
+ * -EPIPE. A peer's death is seen when nobody holds its ends any more: every process that inherited them must have
+ * called forget, the host too. */
 #include <prony/plugin/channel.h>
 #include <prony/sync.h>
 

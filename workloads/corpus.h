@@ -54,9 +54,9 @@ int prony_words_check(const struct word_answer *right, const struct word_answer 
                       struct prony_error *error);
 
 int prony_corpus_has_licences(void);
-/* A file, or all files under a folder in the order of their names, links not followed; a newline after each. With `text`
- * NULL, only how many bytes it would be. The bytes, or -EINVAL with the reason; when there are not just `room` bytes,
- * -ESTALE. */
+/* A file, or all files under a folder in the order of their names, links not followed; a newline after each. With
+ * `text` NULL, only how many bytes it would be. The bytes, or -EINVAL with the reason; when there are not just `room`
+ * bytes, -ESTALE. */
 int64_t prony_corpus_read(const char *path, unsigned char *text, uint64_t room, struct prony_error *error);
 /* The answer by sorting all words. */
 int prony_corpus_count(const unsigned char *text, uint64_t bytes, struct word_answer *answer,

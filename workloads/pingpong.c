@@ -1,9 +1,9 @@
 /* pingpong: two workers send a message back and forth over the channel; every full round trip is clocked.
  *
- * Role 0 writes the trip's number into each cache line of the message, role 1 checks it and answers with its complement,
- * role 0 checks that: the payload is proved to have been touched at both ends, and that is part of the time, as is one
- * reading of the clock a trip. A message of 0 bytes on a stream, which has no empty messages, travels as 1 byte.
- * Not measured: one-way times, several messages in flight. */
+ * Role 0 writes the trip's number into each cache line of the message, role 1 checks it and answers with its
+ * complement, role 0 checks that: the payload is proved to have been touched at both ends, and that is part of the
+ * time, as is one reading of the clock a trip. A message of 0 bytes on a stream, which has no empty messages,
+ * travels as 1 byte. Not measured: one-way times, several messages in flight. */
 #include "base/clock.h"
 #include "workloads/kit.h"
 

@@ -1,7 +1,7 @@
 /* primes: which of 0 .. items-1 are prime, by trial division: pure computing on uneven items.
  *
- * An item's cost grows with its least factor, so equal chunks are not equal work. Every verdict is compared with a sieve.
- * Not measured: memory (a byte an item). */
+ * An item's cost grows with its least factor, so equal chunks are not equal work. Every verdict is compared with a
+ * sieve. Not measured: memory (a byte an item). */
 #include "workloads/kit.h"
 
 static const struct prony_option options[] = {

@@ -1,7 +1,8 @@
 /* start: opens the engine, lets every worker do one thing, closes it: what an engine costs before it works.
  *
- * `first` says what: a gang reaches every worker and so waits until the last one is up; a map of one item a worker is
- * what a user would do first, and a quick worker may take several items. The engine's memory is cleared off the clock. */
+ * `first` says what: a gang reaches every worker and so waits until the last one is up; a map of one item a worker
+ * is what a user would do first, and a quick worker may take several items. The engine's memory is cleared off the
+ * clock. */
 #include "base/clock.h"
 #include "workloads/kit.h"
 

@@ -1,8 +1,8 @@
 /* triad: a = b + s c over long arrays: the bandwidth of memory (McCalpin, STREAM, 1995).
  *
- * Counted are the 24 bytes an element that the program asks for; a cache that reads a line before it is overwritten moves
- * 32. Arrays that fit into a cache measure that cache: `size` should be several times the last one. The values are whole
- * numbers, so that every element has one right answer. */
+ * Counted are the 24 bytes an element that the program asks for; a cache that reads a line before it is overwritten
+ * moves 32. Arrays that fit into a cache measure that cache: `size` should be several times the last one. The
+ * values are whole numbers, so that every element has one right answer. */
 #include "workloads/kit.h"
 
 static const struct prony_option options[] = {

@@ -1,9 +1,9 @@
 /* wordcount: how often does each word occur? A map over blocks of text, then a reduction by parts of the words.
  *
- * A word is a run of letters, digits and bytes above 127, its ASCII letters folded to lower case; it belongs to the block
- * it begins in. Map: each block leaves a list of its words with counts, chained by part. Reduce: each part merges its
- * chains over all blocks. The text is files, or generated with Zipf's law. Answer for files: one pass that sorts all
- * words; for a generated text: the generator's own books. Not measured: reading the files. */
+ * A word is a run of letters, digits and bytes above 127, its ASCII letters folded to lower case; it belongs to the
+ * block it begins in. Map: each block leaves a list of its words with counts, chained by part. Reduce: each part
+ * merges its chains over all blocks. The text is files, or generated with Zipf's law. Answer for files: one pass
+ * that sorts all words; for a generated text: the generator's own books. Not measured: reading the files. */
 #include "base/clock.h"
 #include "workloads/corpus.h"
 

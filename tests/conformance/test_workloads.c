@@ -1,4 +1,5 @@
-/* Every workload of the registry: a right sample passes; a missing item, a wrong one, or yesterday's answer does not. */
+/* Every workload of the registry: a right sample passes; a missing item, a wrong one, or yesterday's answer does
+ * not. */
 #include "tests/conformance/rig.h"
 
 /* Small parameters, so that a sanitizer takes no longer than a second over each. */

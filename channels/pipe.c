@@ -1,11 +1,11 @@
 /* pipe: anonymous pipes, two a pair of ends (0 and 1, 2 and 3, ...), one for each direction.
  *
- * A stream: messages have no boundaries, both sides must agree on sizes; an empty message sends nothing. A send or recv
- * that fails half way leaves the stream out of step. wait=block sleeps in read and write; wait=spin tries again and again
- * with a pause instruction (both directions are non-blocking). The kernel's default capacity is 64 KiB, of one page a
- * write when they are small.
- * SIGPIPE is blocked in the attaching thread until detach: send tells -EPIPE. A peer's death is seen when nobody holds its
- * ends any more: every process that inherited them must have called forget, the host too. */
+ * A stream: messages have no boundaries, both sides must agree on sizes; an empty message sends nothing. A send or
+ * recv that fails half way leaves the stream out of step. wait=block sleeps in read and write; wait=spin tries
+ * again and again with a pause instruction (both directions are non-blocking). The kernel's default capacity is 64
+ * KiB, of one page a write when they are small. SIGPIPE is blocked in the attaching thread until detach: send tells
+ * -EPIPE. A peer's death is seen when nobody holds its ends any more: every process that inherited them must have
+ * called forget, the host too. */
 #include <prony/plugin/channel.h>
 #include <prony/sync.h>
 
@@ -27,7 +27,8 @@ static const char *const waits[] = {"block", "spin", NULL};
 static const struct prony_option options[] = {
     {"wait", PRONY_CHOICE, "block", 0, 0, waits, "how to wait: asleep in the kernel, or trying again and again"},
     {"capacity", PRONY_BYTES, "0", 0, 1073741824.0, NULL, "bytes that a pipe holds; 0: the kernel's default, 64 KiB"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 struct pipes {
     unsigned ends;
@@ -253,4 +254,5 @@ PRONY_EXPORT(channel, pipe) = {
     .pollfd = pipe_pollfd,
     .detach = pipe_detach,
     .destroy = pipe_destroy,
-    .forget = pipe_forget};
+    .forget = pipe_forget,
+};

@@ -8,7 +8,8 @@
 
 static const struct prony_option options[] = {
     {"size", PRONY_BYTES, "4Mi", 256, 1073741824.0, NULL, "bytes that each worker walks through"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 #define LINE_WORDS (LINE_BYTES / sizeof(uint64_t))
 
@@ -113,8 +114,8 @@ static void chase_release(struct prony_bench *bench)
 static const struct prony_kernel kernels[] = {{"chase", chase_kernel}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, chase) = {
-    .head = PRONY_HEAD(struct prony_workload, .name = "chase", .summary = "a pointer chase through memory: load latency",
-                       .options = options),
+    .head = PRONY_HEAD(struct prony_workload, .name = "chase",
+                       .summary = "a pointer chase through memory: load latency", .options = options),
     .unit = "load",
     .kernels = kernels,
     .shape = PRONY_GANG,
@@ -123,4 +124,5 @@ PRONY_EXPORT(workload, chase) = {
     .task = chase_task,
     .poison = chase_poison,
     .verify = chase_verify,
-    .release = chase_release};
+    .release = chase_release,
+};

@@ -1,3 +1,4 @@
+/* The texts of wordcount: reading them, writing them, and their answers. */
 #include "workloads/corpus.h"
 
 #include <fcntl.h>
@@ -40,8 +41,8 @@ int prony_words_check(const struct word_answer *right, const struct word_answer 
         return prony_fail(error, -EBADMSG, "%llu words, %llu of them distinct, and not %llu and %llu",
                           (unsigned long long)right->words, (unsigned long long)right->distinct,
                           (unsigned long long)found->words, (unsigned long long)found->distinct);
-    if (found->top_count != right->top_count || word_compare(text + found->top_off, found->top_len, text + right->top_off,
-                                                             right->top_len) != 0)
+    if (found->top_count != right->top_count ||
+        word_compare(text + found->top_off, found->top_len, text + right->top_off, right->top_len) != 0)
         return prony_fail(error, -EBADMSG, "the first word is %.*s, %llu times, and not %.*s, %llu times",
                           (int)(right->top_len % 64), (const char *)text + right->top_off,
                           (unsigned long long)right->top_count, (int)(found->top_len % 64),
@@ -110,7 +111,8 @@ int64_t prony_corpus_read(const char *path, unsigned char *text, uint64_t room, 
     while (total >= 0 && (entry = fts_read(walk)) != NULL) {
         int64_t bytes;
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR) {
-            total = prony_fail(error, -EINVAL, "%s cannot be read: %s", entry->fts_path, strerrordesc_np(entry->fts_errno));
+            total =
+                prony_fail(error, -EINVAL, "%s cannot be read: %s", entry->fts_path, strerrordesc_np(entry->fts_errno));
         } else if (entry->fts_info == FTS_F) {
             bytes = read_file(entry->fts_accpath, text, (uint64_t)total, room, error);
             total = bytes < 0 ? bytes : total + bytes + 1;
@@ -201,7 +203,8 @@ static uint32_t draw(const double *cumulative, uint64_t random)
     return low;
 }
 
-int prony_corpus_zipf(unsigned char *text, uint64_t bytes, uint64_t seed, struct word_answer *answer, struct prony_error *error)
+int prony_corpus_zipf(unsigned char *text, uint64_t bytes, uint64_t seed, struct word_answer *answer,
+                      struct prony_error *error)
 {
     struct {
         double cumulative[RANKS];

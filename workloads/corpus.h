@@ -32,7 +32,8 @@ static inline uint32_t word_hash(const unsigned char *text, uint64_t bytes, uint
 }
 
 /* Order of two words, folded: as memcmp, then the shorter first. */
-static inline int word_compare(const unsigned char *one, uint32_t one_len, const unsigned char *other, uint32_t other_len)
+static inline int word_compare(const unsigned char *one, uint32_t one_len, const unsigned char *other,
+                               uint32_t other_len)
 {
     uint32_t least = one_len < other_len ? one_len : other_len;
     for (uint32_t i = 0; i < least; i++) {
@@ -53,13 +54,15 @@ int prony_words_check(const struct word_answer *right, const struct word_answer 
                       struct prony_error *error);
 
 int prony_corpus_has_licences(void);
-/* A file, or all files under a folder in the order of their names, links not followed; a newline after each. With `text`
- * NULL, only how many bytes it would be. The bytes, or -EINVAL with the reason; when there are not just `room` bytes,
- * -ESTALE. */
+/* A file, or all files under a folder in the order of their names, links not followed; a newline after each. With
+ * `text` NULL, only how many bytes it would be. The bytes, or -EINVAL with the reason; when there are not just `room`
+ * bytes, -ESTALE. */
 int64_t prony_corpus_read(const char *path, unsigned char *text, uint64_t room, struct prony_error *error);
 /* The answer by sorting all words. */
-int prony_corpus_count(const unsigned char *text, uint64_t bytes, struct word_answer *answer, struct prony_error *error);
+int prony_corpus_count(const unsigned char *text, uint64_t bytes, struct word_answer *answer,
+                       struct prony_error *error);
 /* Writes `bytes` of words whose frequencies follow Zipf's law, and the answer from the count of what was written. */
-int prony_corpus_zipf(unsigned char *text, uint64_t bytes, uint64_t seed, struct word_answer *answer, struct prony_error *error);
+int prony_corpus_zipf(unsigned char *text, uint64_t bytes, uint64_t seed, struct word_answer *answer,
+                      struct prony_error *error);
 
 #endif

@@ -6,7 +6,8 @@
 
 static const struct prony_option options[] = {
     {"items", PRONY_INT, "1000", 1, 1e6, NULL, "tasks of one repetition"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 static int empty_kernel(struct prony_worker *worker, const struct prony_task *task)
 {
@@ -43,11 +44,12 @@ static int empty_verify(struct prony_bench *bench, struct prony_error *error)
 static const struct prony_kernel kernels[] = {{"empty", empty_kernel}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, empty) = {
-    .head = PRONY_HEAD(struct prony_workload, .name = "empty", .summary = "tasks that do nothing: the cost of handing over",
-                       .options = options),
+    .head = PRONY_HEAD(struct prony_workload, .name = "empty",
+                       .summary = "tasks that do nothing: the cost of handing over", .options = options),
     .unit = "task",
     .kernels = kernels,
     .shape = PRONY_TASKS,
     .need = empty_need,
     .poison = empty_poison,
-    .verify = empty_verify};
+    .verify = empty_verify,
+};

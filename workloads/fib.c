@@ -7,7 +7,8 @@
 static const struct prony_option options[] = {
     {"n", PRONY_INT, "27", 1, 45, NULL, "which Fibonacci number"},
     {"cutoff", PRONY_INT, "12", 1, 45, NULL, "up to here without tasks"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 struct fib_arg {
     int32_t n, cutoff;
@@ -89,7 +90,8 @@ static int fib_prepare(struct prony_bench *bench, struct prony_error *error)
 
 static void fib_task(const struct prony_bench *bench, struct prony_task *task)
 {
-    struct fib_arg arg = {(int32_t)prony_param_int(bench->params, "n"), (int32_t)prony_param_int(bench->params, "cutoff")};
+    struct fib_arg arg = {(int32_t)prony_param_int(bench->params, "n"),
+                          (int32_t)prony_param_int(bench->params, "cutoff")};
     task_fill(bench, task, 0, &arg, sizeof arg);
 }
 
@@ -155,4 +157,5 @@ PRONY_EXPORT(workload, fib) = {
     .poison = fib_poison,
     .drive = fib_drive,
     .verify = fib_verify,
-    .release = fib_release};
+    .release = fib_release,
+};

@@ -7,7 +7,8 @@
 
 static const struct prony_option options[] = {
     {"size", PRONY_INT, "256", 1, 2048, NULL, "rows and columns"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 struct matmul_arg {
     uint64_t n;
@@ -143,8 +144,8 @@ static void matmul_release(struct prony_bench *bench)
 static const struct prony_kernel kernels[] = {{"matmul", matmul_kernel}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, matmul) = {
-    .head = PRONY_HEAD(struct prony_workload, .name = "matmul", .summary = "matrix product by rows: computing from cache",
-                       .options = options),
+    .head = PRONY_HEAD(struct prony_workload, .name = "matmul",
+                       .summary = "matrix product by rows: computing from cache", .options = options),
     .unit = "row",
     .kernels = kernels,
     .shape = PRONY_MAP,
@@ -153,4 +154,5 @@ PRONY_EXPORT(workload, matmul) = {
     .task = matmul_task,
     .poison = matmul_poison,
     .verify = matmul_verify,
-    .release = matmul_release};
+    .release = matmul_release,
+};

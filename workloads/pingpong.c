@@ -1,9 +1,9 @@
 /* pingpong: two workers send a message back and forth over the channel; every full round trip is clocked.
  *
- * Role 0 writes the trip's number into each cache line of the message, role 1 checks it and answers with its complement,
- * role 0 checks that: the payload is proved to have been touched at both ends, and that is part of the time, as is one
- * reading of the clock a trip. A message of 0 bytes on a stream, which has no empty messages, travels as 1 byte.
- * Not measured: one-way times, several messages in flight. */
+ * Role 0 writes the trip's number into each cache line of the message, role 1 checks it and answers with its
+ * complement, role 0 checks that: the payload is proved to have been touched at both ends, and that is part of the
+ * time, as is one reading of the clock a trip. A message of 0 bytes on a stream, which has no empty messages,
+ * travels as 1 byte. Not measured: one-way times, several messages in flight. */
 #include "base/clock.h"
 #include "workloads/kit.h"
 
@@ -12,7 +12,8 @@
 static const struct prony_option options[] = {
     {"items", PRONY_INT, "200", 1, 1e8, NULL, "round trips of one repetition"},
     {"size", PRONY_BYTES, "64", 0, 16777216.0, NULL, "bytes of a message"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 enum { ROLES = 2 };
 
@@ -146,8 +147,8 @@ static int pingpong_verify(struct prony_bench *bench, struct prony_error *error)
 static const struct prony_kernel kernels[] = {{"pingpong", pingpong_kernel}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, pingpong) = {
-    .head = PRONY_HEAD(struct prony_workload, .name = "pingpong", .summary = "round trips of a message between two workers",
-                       .options = options),
+    .head = PRONY_HEAD(struct prony_workload, .name = "pingpong",
+                       .summary = "round trips of a message between two workers", .options = options),
     .unit = "round trip",
     .kernels = kernels,
     .shape = PRONY_GANG,
@@ -155,4 +156,5 @@ PRONY_EXPORT(workload, pingpong) = {
     .need = pingpong_need,
     .task = pingpong_task,
     .poison = pingpong_poison,
-    .verify = pingpong_verify};
+    .verify = pingpong_verify,
+};

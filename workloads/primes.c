@@ -1,12 +1,13 @@
 /* primes: which of 0 .. items-1 are prime, by trial division: pure computing on uneven items.
  *
- * An item's cost grows with its least factor, so equal chunks are not equal work. Every verdict is compared with a sieve.
- * Not measured: memory (a byte an item). */
+ * An item's cost grows with its least factor, so equal chunks are not equal work. Every verdict is compared with a
+ * sieve. Not measured: memory (a byte an item). */
 #include "workloads/kit.h"
 
 static const struct prony_option options[] = {
     {"items", PRONY_INT, "100k", 1, 1e8, NULL, "numbers tested, from 0"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 enum { COMPOSITE, PRIME, UNKNOWN = 0xee };
 
@@ -89,4 +90,5 @@ PRONY_EXPORT(workload, primes) = {
     .prepare = primes_prepare,
     .poison = primes_poison,
     .verify = primes_verify,
-    .release = primes_release};
+    .release = primes_release,
+};

@@ -13,7 +13,8 @@ static const struct prony_option options[] = {
     {"items", PRONY_INT, "200", 1, 1e6, NULL, "tasks of one repetition"},
     {"grain", PRONY_DURATION, "10us", 10, 1e9, NULL, "length of a task"},
     {"steps", PRONY_INT, "0", 0, 1e9, NULL, "multiplications of a task; 0: as many as fill the grain"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 struct spin_arg {
     uint64_t seed, steps;
@@ -130,4 +131,5 @@ PRONY_EXPORT(workload, spin) = {
     .task = spin_task,
     .poison = spin_poison,
     .verify = spin_verify,
-    .release = spin_release};
+    .release = spin_release,
+};

@@ -10,7 +10,8 @@
 static const struct prony_option options[] = {
     {"items", PRONY_INT, "1M", 1, 1e9, NULL, "numbers to square, from 0; not used with a list"},
     {"list", PRONY_TEXT, "", 0, 0, NULL, "the numbers to square, with + between them: 1+2+3+4+5"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 static int square_kernel(struct prony_worker *worker, const struct prony_task *task)
 {
@@ -30,8 +31,10 @@ static int64_t read_list(const char *text, int64_t *numbers, struct prony_error 
         char *end;
         long long number = strtoll(at, &end, 10);
         if (end == at || number > ROOT_MOST || number < -ROOT_MOST || (*end != '\0' && *end != '+'))
-            return prony_fail(error, -EINVAL, "list=%s: item %lld is not a number from %lld to %lld; numbers have + between "
-                              "them, as in 1+2+3", text, (long long)n + 1, -ROOT_MOST, ROOT_MOST);
+            return prony_fail(error, -EINVAL,
+                              "list=%s: item %lld is not a number from %lld to %lld; numbers have + between "
+                              "them, as in 1+2+3",
+                              text, (long long)n + 1, -ROOT_MOST, ROOT_MOST);
         if (numbers != NULL)
             numbers[n] = number;
         n++;
@@ -111,4 +114,5 @@ PRONY_EXPORT(workload, square) = {
     .prepare = square_prepare,
     .task = square_task,
     .poison = square_poison,
-    .verify = square_verify};
+    .verify = square_verify,
+};

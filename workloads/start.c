@@ -1,7 +1,8 @@
 /* start: opens the engine, lets every worker do one thing, closes it: what an engine costs before it works.
  *
- * `first` says what: a gang reaches every worker and so waits until the last one is up; a map of one item a worker is
- * what a user would do first, and a quick worker may take several items. The engine's memory is cleared off the clock. */
+ * `first` says what: a gang reaches every worker and so waits until the last one is up; a map of one item a worker
+ * is what a user would do first, and a quick worker may take several items. The engine's memory is cleared off the
+ * clock. */
 #include "base/clock.h"
 #include "workloads/kit.h"
 
@@ -10,7 +11,8 @@ static const char *const firsts[] = {"gang", "map", NULL};
 
 static const struct prony_option options[] = {
     {"first", PRONY_CHOICE, "gang", 0, 0, firsts, "what the workers do once: a gang, or a map of one item each"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 /* ns[0] is the whole life. */
 enum { WHOLE, OPEN, TASK, CLOSE };
@@ -138,8 +140,8 @@ static void start_release(struct prony_bench *bench)
 static const struct prony_kernel kernels[] = {{"start", start_kernel}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, start) = {
-    .head = PRONY_HEAD(struct prony_workload, .name = "start", .summary = "opens the engine, uses each worker once, closes it",
-                       .options = options),
+    .head = PRONY_HEAD(struct prony_workload, .name = "start",
+                       .summary = "opens the engine, uses each worker once, closes it", .options = options),
     .unit = "life",
     .kernels = kernels,
     .shape = PRONY_LIFE,
@@ -150,4 +152,5 @@ PRONY_EXPORT(workload, start) = {
     .poison = start_poison,
     .drive = start_drive,
     .verify = start_verify,
-    .release = start_release};
+    .release = start_release,
+};

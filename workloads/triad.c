@@ -1,13 +1,14 @@
 /* triad: a = b + s c over long arrays: the bandwidth of memory (McCalpin, STREAM, 1995).
  *
- * Counted are the 24 bytes an element that the program asks for; a cache that reads a line before it is overwritten moves
- * 32. Arrays that fit into a cache measure that cache: `size` should be several times the last one. The values are whole
- * numbers, so that every element has one right answer. */
+ * Counted are the 24 bytes an element that the program asks for; a cache that reads a line before it is overwritten
+ * moves 32. Arrays that fit into a cache measure that cache: `size` should be several times the last one. The
+ * values are whole numbers, so that every element has one right answer. */
 #include "workloads/kit.h"
 
 static const struct prony_option options[] = {
     {"size", PRONY_BYTES, "16Mi", 64, 4294967296.0, NULL, "bytes of each of the three arrays"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 #define SCALAR 3
 
@@ -86,8 +87,8 @@ static int triad_verify(struct prony_bench *bench, struct prony_error *error)
 static const struct prony_kernel kernels[] = {{"triad", triad_kernel}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, triad) = {
-    .head = PRONY_HEAD(struct prony_workload, .name = "triad", .summary = "a = b + s c over long arrays: memory bandwidth",
-                       .options = options),
+    .head = PRONY_HEAD(struct prony_workload, .name = "triad",
+                       .summary = "a = b + s c over long arrays: memory bandwidth", .options = options),
     .unit = "element",
     .kernels = kernels,
     .shape = PRONY_MAP,
@@ -95,4 +96,5 @@ PRONY_EXPORT(workload, triad) = {
     .prepare = triad_prepare,
     .task = triad_task,
     .poison = triad_poison,
-    .verify = triad_verify};
+    .verify = triad_verify,
+};

@@ -1,9 +1,9 @@
 /* wordcount: how often does each word occur? A map over blocks of text, then a reduction by parts of the words.
  *
- * A word is a run of letters, digits and bytes above 127, its ASCII letters folded to lower case; it belongs to the block
- * it begins in. Map: each block leaves a list of its words with counts, chained by part. Reduce: each part merges its
- * chains over all blocks. The text is files, or generated with Zipf's law. Answer for files: one pass that sorts all
- * words; for a generated text: the generator's own books. Not measured: reading the files. */
+ * A word is a run of letters, digits and bytes above 127, its ASCII letters folded to lower case; it belongs to the
+ * block it begins in. Map: each block leaves a list of its words with counts, chained by part. Reduce: each part
+ * merges its chains over all blocks. The text is files, or generated with Zipf's law. Answer for files: one pass
+ * that sorts all words; for a generated text: the generator's own books. Not measured: reading the files. */
 #include "base/clock.h"
 #include "workloads/corpus.h"
 
@@ -16,7 +16,8 @@ static const struct prony_option options[] = {
     {"source", PRONY_CHOICE, "auto", 0, 0, sources, "files: path; zipf: generated; auto: files when there are any"},
     {"size", PRONY_BYTES, "4Mi", 64, CORPUS_MOST, NULL, "bytes of a generated text"},
     {"block", PRONY_BYTES, "16Ki", 4096, 1048576, NULL, "bytes of text that a map item takes"},
-    {.name = NULL}};
+    {.name = NULL},
+};
 
 /* A word of a block. References are 1 + the entry's number over all blocks; 0: none. */
 struct entry {
@@ -112,7 +113,8 @@ static int note(const unsigned char *text, struct block *block, uint32_t *slots,
     return 0;
 }
 
-static int count_block(unsigned char *data, const struct wordcount_arg *arg, uint32_t number, uint32_t *slots, uint32_t mask)
+static int count_block(unsigned char *data, const struct wordcount_arg *arg, uint32_t number, uint32_t *slots,
+                       uint32_t mask)
 {
     struct block *block = block_at(data, arg, number);
     struct entry *entries = entries_of(block);
@@ -285,7 +287,8 @@ static int pass(struct prony_bench *bench, struct prony_task *task, unsigned ker
     code = bench->engine->map(bench->handle, task, chunk, &bench->tally, bench->timeout_ns);
     *ns += prony_now_ns() - begun;
     code = code != 0 ? code : bench->tally.status;
-    return code == 0 ? 0 : prony_fail(bench->error, code, "wordcount: the %s failed", kernel == 0 ? "map" : "reduction");
+    return code == 0 ? 0
+                     : prony_fail(bench->error, code, "wordcount: the %s failed", kernel == 0 ? "map" : "reduction");
 }
 
 /* Two maps a repetition, over blocks and over parts, so the default loop over items (bytes) does not fit. */
@@ -339,4 +342,5 @@ PRONY_EXPORT(workload, wordcount) = {
     .poison = wordcount_poison,
     .drive = wordcount_drive,
     .verify = wordcount_verify,
-    .release = wordcount_release};
+    .release = wordcount_release,
+};

@@ -189,8 +189,8 @@ static int rig_wait(void *handle, const uint64_t *futures, unsigned n, unsigned 
     struct rig *rig = handle;
     (void)timeout_ns;
     for (unsigned i = 0; i < n; i++)
-        need -= need > 0 &&
-                prony_future_phase((struct prony_future *)(void *)(rig->setup.base + futures[i])) == PRONY_DONE;
+        need -=
+            need > 0 && prony_future_phase((struct prony_future *)(void *)(rig->setup.base + futures[i])) == PRONY_DONE;
     return need == 0 ? 0 : -ETIMEDOUT;
 }
 
@@ -257,7 +257,8 @@ static const struct prony_engine rig_engine = {
     .map = rig_map,
     .submit = rig_submit,
     .wait = rig_wait,
-    .close = rig_close_engine};
+    .close = rig_close_engine,
+};
 
 /* Says all tasks are done and runs none. */
 static int rig_submit_dry(void *handle, const struct prony_task *tasks, unsigned n)
@@ -274,7 +275,8 @@ static const struct prony_engine rig_engine_dry = {
     .open = rig_open_engine,
     .submit = rig_submit_dry,
     .wait = rig_wait,
-    .close = rig_close_engine};
+    .close = rig_close_engine,
+};
 
 static uint64_t rig_take(uint64_t *top, uint64_t bytes)
 {

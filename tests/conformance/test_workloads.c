@@ -1,4 +1,5 @@
-/* Every workload of the registry: a right sample passes; a missing item, a wrong one, or yesterday's answer does not. */
+/* Every workload of the registry: a right sample passes; a missing item, a wrong one, or yesterday's answer does
+ * not. */
 #include "tests/conformance/rig.h"
 
 /* Small parameters, so that a sanitizer takes no longer than a second over each. */
@@ -16,7 +17,8 @@ static const struct {
     {"wordcount", {"source", "zipf", "size", "100k", "block", "4Ki"}},
     {"pingpong", {"items", "40", "size", "100"}},
     {"lock", {"items", "300", "hold", "20"}},
-    {NULL, {NULL}}};
+    {NULL, {NULL}},
+};
 
 static const char *const *params_of(const char *name)
 {
@@ -58,7 +60,8 @@ static void check_form(const struct prony_workload *workload)
     assert_int_equal(prony_params_init(&params, workload->head.options, &error), 0);
     assert_int_equal(workload->need(&params, 2, &need, &error), 0);
     if (need.items < 1 || need.bytes > 200u << 20)
-        fail_msg("%s: by default %lld items in %llu bytes", name, (long long)need.items, (unsigned long long)need.bytes);
+        fail_msg("%s: by default %lld items in %llu bytes", name, (long long)need.items,
+                 (unsigned long long)need.bytes);
     prony_params_free(&params);
 }
 

@@ -1,0 +1,336 @@
+/* Every channel of the registry: messages arrive whole and unchanged in both directions, between threads and between
+ * processes, under every wait policy; limits end in time; a dead peer is told of. */
+#include "base/clock.h"
+#include "base/params.h"
+#include "base/registry.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ENDS = 2, PLENTY = 1 << 20 };
+
+static const size_t sizes[] = {1, 7, 64, 4096, 4097, 65536, 65537, 300001, PLENTY};
+#define SIZES (sizeof sizes / sizeof sizes[0])
+
+struct line {
+    const struct prony_channel *channel;
+    struct prony_params params;
+    void *handle;
+    struct prony_blob blob[ENDS];
+    struct prony_error error;
+};
+
+static void open_line(struct line *line, const struct prony_channel *channel, const char *wait)
+{
+    memset(line, 0, sizeof *line);
+    line->channel = channel;
+    assert_int_equal(prony_params_init(&line->params, channel->head.options, &line->error), 0);
+    if (wait != NULL)
+        assert_int_equal(prony_params_set(&line->params, "wait", wait, &line->error), 0);
+    assert_int_equal(channel->create(&line->params, ENDS, &line->handle, &line->error), 0);
+    for (unsigned i = 0; i < ENDS; i++)
+        assert_int_equal(channel->address(line->handle, i, &line->blob[i]), 0);
+}
+
+static void close_line(struct line *line)
+{
+    line->channel->destroy(line->handle);
+    prony_params_free(&line->params);
+}
+
+static void *attach(struct line *line, unsigned end)
+{
+    struct prony_worker worker = {.index = end};
+    void *attached = NULL;
+    return line->channel->attach(&line->blob[end], &worker, &attached, &line->error) == 0 ? attached : NULL;
+}
+
+/* Calls `check` for each channel and each wait policy that it offers. */
+static void each(void (*check)(const struct prony_channel *, const char *wait))
+{
+    const struct prony_head *head;
+    for (unsigned i = 0; (head = prony_registry_at(PRONY_CHANNEL, i)) != NULL; i++) {
+        const struct prony_channel *channel = (const struct prony_channel *)(const void *)head;
+        const struct prony_option *wait = prony_option_find(head->options, "wait");
+        if (wait == NULL || wait->choices == NULL)
+            check(channel, NULL);
+        else
+            for (const char *const *choice = wait->choices; *choice != NULL; choice++)
+                check(channel, *choice);
+    }
+}
+
+static unsigned char byte_of(size_t at, size_t size)
+{
+    return (unsigned char)(at * 31 + size * 7 + (at >> 8));
+}
+
+/* Sends every size that the channel takes and gets it back with all bits turned over. 0, or which size went wrong. */
+static int lead(const struct prony_channel *channel, void *end)
+{
+    unsigned char *data = malloc(PLENTY);
+    int wrong = data == NULL;
+    for (unsigned i = 0; i < SIZES && !wrong; i++) {
+        size_t size = sizes[i];
+        if (channel->largest != 0 && size > channel->largest)
+            continue;
+        for (size_t at = 0; at < size; at++)
+            data[at] = byte_of(at, size);
+        wrong |= channel->send(end, data, size, i % 2 == 0 ? -1 : 20000000000) != (int64_t)size;
+        memset(data, 0, size);
+        wrong |= channel->recv(end, data, size, i % 2 == 0 ? 20000000000 : -1) != (int64_t)size;
+        for (size_t at = 0; at < size; at++)
+            wrong |= data[at] != (unsigned char)~byte_of(at, size);
+        wrong = wrong ? (int)i + 1 : 0;
+    }
+    free(data);
+    return wrong;
+}
+
+static int follow(const struct prony_channel *channel, void *end)
+{
+    unsigned char *data = malloc(PLENTY);
+    int wrong = data == NULL;
+    for (unsigned i = 0; i < SIZES && !wrong; i++) {
+        size_t size = sizes[i];
+        if (channel->largest != 0 && size > channel->largest)
+            continue;
+        wrong |= channel->recv(end, data, size, i % 3 == 0 ? -1 : 20000000000) != (int64_t)size;
+        for (size_t at = 0; at < size; at++)
+            data[at] = (unsigned char)~data[at];
+        wrong |= channel->send(end, data, size, i % 3 == 0 ? 20000000000 : -1) != (int64_t)size;
+    }
+    free(data);
+    return wrong;
+}
+
+static void *follow_in_thread(void *context)
+{
+    struct line *line = context;
+    void *end = attach(line, 1);
+    int wrong = end == NULL || follow(line->channel, end);
+    if (end != NULL)
+        line->channel->detach(end);
+    return wrong ? line : NULL;
+}
+
+static void check_threads(const struct prony_channel *channel, const char *wait)
+{
+    struct line line;
+    pthread_t thread;
+    void *end, *wrong = NULL;
+    if ((channel->head.caps & PRONY_CHANNEL_THREADS) == 0)
+        return;
+    open_line(&line, channel, wait);
+    assert_int_equal(pthread_create(&thread, NULL, follow_in_thread, &line), 0);
+    end = attach(&line, 0);
+    assert_non_null(end);
+    assert_int_equal(lead(channel, end), 0);
+    assert_int_equal(pthread_join(thread, &wrong), 0);
+    assert_null(wrong);
+    channel->detach(end);
+    close_line(&line);
+}
+
+/* In a child: takes end 1 and lets go of all that it inherited. */
+static void *enter(struct line *line)
+{
+    void *end = attach(line, 1);
+    for (unsigned i = 0; i < ENDS && line->channel->forget != NULL; i++)
+        line->channel->forget(&line->blob[i]);
+    return end;
+}
+
+static void check_processes(const struct prony_channel *channel, const char *wait)
+{
+    struct line line;
+    int status;
+    void *end;
+    pid_t pid;
+    if ((channel->head.caps & PRONY_CHANNEL_PROCESSES) == 0)
+        return;
+    open_line(&line, channel, wait);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        end = enter(&line);
+        _exit(end == NULL ? 99 : follow(channel, end));
+    }
+    end = attach(&line, 0);
+    assert_non_null(end);
+    assert_int_equal(lead(channel, end), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    channel->detach(end);
+    close_line(&line);
+}
+
+/* Nobody sends, and later nobody receives: both end by their limits, neither early nor never. */
+static void check_limits(const struct prony_channel *channel, const char *wait)
+{
+    enum { LIMIT_NS = 20000000, ROUNDS = 4096 };
+    static unsigned char data[65536];
+    struct line line;
+    uint64_t begun;
+    int64_t code = 0;
+    void *end;
+    open_line(&line, channel, wait);
+    end = attach(&line, 0);
+    assert_non_null(end);
+    begun = prony_now_ns();
+    assert_int_equal(channel->recv(end, data, 64, LIMIT_NS), -ETIMEDOUT);
+    assert_true(prony_now_ns() - begun >= LIMIT_NS);
+    assert_int_equal(channel->recv(end, data, 64, 0), -ETIMEDOUT);
+    for (int i = 0; i < ROUNDS && code >= 0; i++)
+        code = channel->send(end, data, channel->largest != 0 && channel->largest < sizeof data ? 64 : sizeof data,
+                             LIMIT_NS);
+    if ((channel->head.caps & (PRONY_CHANNEL_LOSSY | PRONY_CHANNEL_COALESCES)) == 0)
+        assert_int_equal(code, -ETIMEDOUT);
+    channel->detach(end);
+    close_line(&line);
+}
+
+/* The peer is killed: who sends or receives is told -EPIPE, and no SIGPIPE kills it. */
+static void check_death(const struct prony_channel *channel, const char *wait)
+{
+    unsigned char data[64] = {0};
+    struct line line;
+    void *end;
+    pid_t pid;
+    if ((channel->head.caps & PRONY_CHANNEL_PROCESSES) == 0 || channel->forget == NULL)
+        return;
+    open_line(&line, channel, wait);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        end = enter(&line);
+        if (end != NULL && channel->send(end, data, sizeof data, -1) == (int64_t)sizeof data)
+            for (int i = 0; i < 600; i++)
+                (void)usleep(100000);
+        _exit(1);
+    }
+    end = attach(&line, 0);
+    assert_non_null(end);
+    assert_int_equal(channel->recv(end, data, sizeof data, -1), (int64_t)sizeof data);
+    pid_t watcher = fork(); /* holds the line as the host does, then forgets it: the survivor is a process of its own */
+    assert_true(watcher >= 0);
+    if (watcher == 0) {
+        int64_t got;
+        for (unsigned i = 0; i < ENDS; i++)
+            channel->forget(&line.blob[i]);
+        got = channel->recv(end, data, sizeof data, -1);
+        if (got != -EPIPE)
+            _exit(1);
+        /* A dying process closes one descriptor after the other: the way back may be open a moment longer. */
+        for (int i = 0; i < 500 && (got = channel->send(end, data, sizeof data, 0)) == (int64_t)sizeof data; i++)
+            (void)usleep(10000);
+        _exit(got == -EPIPE ? 0 : 2);
+    }
+    channel->detach(end);
+    close_line(&line);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(waitpid(watcher, &status, 0), watcher);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* After detach, descriptors are those of before, and so is the signal mask, also after a send to nobody. */
+static void check_tidy(const struct prony_channel *channel, const char *wait)
+{
+    struct line line;
+    sigset_t before, after;
+    int probe = dup(0), again;
+    assert_true(probe >= 0);
+    (void)close(probe);
+    (void)pthread_sigmask(SIG_BLOCK, NULL, &before);
+    for (int i = 0; i < 3; i++) {
+        unsigned char byte = 1;
+        void *end;
+        open_line(&line, channel, wait);
+        end = attach(&line, 0);
+        assert_non_null(end);
+        channel->destroy(line.handle);
+        (void)channel->send(end, &byte, 1, 0);
+        channel->detach(end);
+        prony_params_free(&line.params);
+    }
+    (void)pthread_sigmask(SIG_BLOCK, NULL, &after);
+    assert_int_equal(sigismember(&before, SIGPIPE), sigismember(&after, SIGPIPE));
+    again = dup(0);
+    assert_int_equal(again, probe);
+    (void)close(again);
+}
+
+static void check_form(const struct prony_channel *channel, const char *wait)
+{
+    (void)wait;
+    assert_int_equal(channel->head.abi, PRONY_ABI);
+    assert_int_equal(channel->head.size, sizeof *channel);
+    assert_true(strlen(channel->head.summary) > 10);
+    assert_true((channel->head.caps & (PRONY_CHANNEL_THREADS | PRONY_CHANNEL_PROCESSES | PRONY_CHANNEL_HOSTS)) != 0);
+    assert_true((channel->head.caps &
+                 (PRONY_CHANNEL_BLOCK | PRONY_CHANNEL_SPIN | PRONY_CHANNEL_ADAPTIVE | PRONY_CHANNEL_POLL)) != 0);
+    assert_non_null(channel->create);
+    assert_non_null(channel->address);
+    assert_non_null(channel->attach);
+    assert_non_null(channel->send);
+    assert_non_null(channel->recv);
+    assert_non_null(channel->detach);
+    assert_non_null(channel->destroy);
+}
+
+static void form(void **state)
+{
+    (void)state;
+    each(check_form);
+}
+
+static void threads(void **state)
+{
+    (void)state;
+    each(check_threads);
+}
+
+static void processes(void **state)
+{
+    (void)state;
+    each(check_processes);
+}
+
+static void limits(void **state)
+{
+    (void)state;
+    each(check_limits);
+}
+
+static void death(void **state)
+{
+    (void)state;
+    each(check_death);
+}
+
+static void tidy(void **state)
+{
+    (void)state;
+    each(check_tidy);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(form),   cmocka_unit_test(threads), cmocka_unit_test(processes),
+        cmocka_unit_test(limits), cmocka_unit_test(death),   cmocka_unit_test(tidy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -72,10 +72,6 @@ static int serial_open(const struct prony_setup *setup, void **handle, struct pr
     serial->worker.engine = serial;
     serial->worker.ops = &ops;
     serial->times = setup->params != NULL && prony_param_int(setup->params, "times") != 0;
-    if (setup->nends > 0 && (serial->worker.attached = calloc(setup->nends, sizeof(void *))) == NULL) {
-        free(serial);
-        return prony_fail(error, -ENOMEM, "no memory for the engine");
-    }
     *handle = serial;
     return 0;
 }
@@ -138,10 +134,8 @@ static int serial_wait(void *handle, const uint64_t *futures, unsigned n, unsign
 
 static int serial_close(void *handle, int drain, int64_t timeout_ns)
 {
-    struct serial *serial = handle;
     (void)drain, (void)timeout_ns;
-    free(serial->worker.attached);
-    free(serial);
+    free(handle);
     return 0;
 }
 

@@ -61,9 +61,7 @@ static void live(struct prony_body *me, unsigned index, unsigned generation)
     me->worker.engine = me;
     me->worker.ops = &me->crew->trade->ops;
     me->desk = &me->crew->desks[index];
-    if (setup->nends > 0 && (me->worker.attached = calloc(setup->nends, sizeof *me->worker.attached)) == NULL)
-        code = -ENOMEM;
-    if (code == 0 && setup->started != NULL)
+    if (setup->started != NULL)
         code = setup->started(&me->worker);
     if (code == 0) {
         me->crew->trade->arrive(me);
@@ -71,7 +69,6 @@ static void live(struct prony_body *me, unsigned index, unsigned generation)
         work(me);
         code = 2;
     }
-    free(me->worker.attached);
     say(me, code);
 }
 

@@ -40,7 +40,8 @@ enum prony_phase { PRONY_FREE, PRONY_QUEUED, PRONY_RUNNING, PRONY_DONE };
 /* The outcome of one task. Lives in the arena, 64-byte aligned, owned by the submitter; reusable once DONE.
  * Written by the engine and the worker; read by anyone. Times are CLOCK_MONOTONIC nanoseconds, 0 where not taken. */
 struct prony_future {
-    uint32_t state;       /* futex word: ticket << 2 | phase. Only through __atomic built-ins (C++ reads this header).
+    uint32_t state;       /* futex word: ticket << 2 | phase; the two upper bits are the engine's, who is to be woken.
+                             Only through __atomic built-ins (C++ reads this header).
                              Whoever moves it QUEUED -> RUNNING runs the task; a cancelled task goes QUEUED -> DONE. */
     int32_t status;       /* valid when DONE: 0, the kernel's -errno, -ECANCELED, or -(1000 + signal) of a dead worker */
     uint32_t worker;      /* index of the worker that ran it; UINT32_MAX: the caller helped */
@@ -50,7 +51,7 @@ struct prony_future {
     uint64_t begun_ns;
     uint64_t ended_ns;    /* when the kernel ended, in the worker */
     uint64_t done_ns;     /* when the engine resolved it, in the submitter; differs from ended_ns where results travel */
-    uint64_t pad;
+    uint64_t outer;       /* engine's own: the future of the task that waits below this one in the same worker */
 };
 
 static inline enum prony_phase prony_future_phase(const struct prony_future *future)
@@ -68,6 +69,13 @@ struct prony_slot {
     uint64_t held;        /* arena offset of the future held: what fails if the worker dies; 0: none */
     uint64_t begun_ns, ended_ns; /* the last gang's timed part, written by the kernel (prony_worker_begin, _end) */
     uint64_t spare;
+};
+
+/* What became of a map. */
+struct prony_tally {
+    int status;                 /* 0, or the first failure by range */
+    unsigned failed;            /* chunks that failed */
+    int64_t first_lo, first_hi; /* the range that failed first */
 };
 
 static_assert(sizeof(struct prony_task) == 128 && sizeof(struct prony_future) == 64 && sizeof(struct prony_slot) == 64

@@ -41,13 +41,6 @@ struct prony_who {
     unsigned generation, flags;
 };
 
-/* What became of a map. */
-struct prony_tally {
-    int status;           /* 0, or the first failure by range */
-    unsigned failed;      /* chunks that failed */
-    int64_t first_lo, first_hi; /* the range that failed first */
-};
-
 struct prony_engine {
     struct prony_head head;
     /* Bytes of the arena it wants for itself. NULL: none. */

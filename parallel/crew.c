@@ -1,0 +1,337 @@
+/* The life of workers: start, work, death, replacement, leaving. Threads and processes differ in start() and gone(). */
+#include "parallel/crew.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SPINS 2000u          /* looks before an adaptive worker sleeps: about 50 us */
+#define START_NS 10000000000 /* a worker that is not there after this long never comes */
+#define EARLY_DEATHS 8u      /* in a row, before they were at work: give up */
+
+uint64_t prony_crew_area(unsigned workers)
+{
+    return sizeof(struct prony_hall) + workers * sizeof(struct prony_desk);
+}
+
+struct prony_slot *prony_crew_slot(const struct prony_crew *crew, unsigned index)
+{
+    return (struct prony_slot *)(void *)(crew->setup->base + crew->setup->slots.off) + index;
+}
+
+static void work(struct prony_body *me)
+{
+    const struct prony_trade *trade = me->crew->trade;
+    const struct prony_hall *hall = me->crew->hall;
+    for (;;) {
+        if (trade->serve(me)) {
+            me->looks = 0;
+        } else if ((__atomic_load_n(&me->desk->call, __ATOMIC_ACQUIRE) & 3u) == PRONY_CALLED) {
+            prony_crew_perform(me);
+            me->looks = 0;
+        } else if (__atomic_load_n(&hall->closing, __ATOMIC_ACQUIRE) != 0) {
+            return;
+        } else if (me->looks++ < me->crew->spins && __atomic_load_n(&hall->parked, __ATOMIC_RELAXED) == 0) {
+            prony_pause();
+        } else {
+            prony_crew_rest(me);
+            me->looks = 0;
+        }
+    }
+}
+
+static void say(struct prony_body *me, int32_t ready)
+{
+    __atomic_store_n(&me->desk->ready, ready, __ATOMIC_SEQ_CST);
+    prony_crew_tell(me->crew);
+}
+
+/* A worker's whole life, in its own thread. */
+static void live(struct prony_body *me, unsigned index, unsigned generation)
+{
+    const struct prony_setup *setup = me->crew->setup;
+    int code = 0;
+    prony_worker_init(&me->worker, setup, index, generation);
+    me->worker.engine = me;
+    me->worker.ops = &me->crew->trade->ops;
+    me->desk = &me->crew->desks[index];
+    if (setup->started != NULL)
+        code = setup->started(&me->worker);
+    if (code == 0) {
+        me->crew->trade->arrive(me);
+        say(me, 1);
+        work(me);
+        code = 2;
+    }
+    say(me, code);
+}
+
+static void *thread_main(void *argument)
+{
+    struct prony_body *me = argument;
+    live(me, me->worker.index, me->worker.generation);
+    return NULL;
+}
+
+static int start_thread(struct prony_crew *crew, unsigned index)
+{
+    struct prony_mate *mate = &crew->mates[index];
+    sigset_t all, before;
+    int code;
+    mate->body = aligned_alloc(64, (sizeof *mate->body + 63u) & ~(size_t)63u);
+    if (mate->body == NULL)
+        return -ENOMEM;
+    memset(mate->body, 0, sizeof *mate->body);
+    mate->body->crew = crew;
+    mate->body->worker.index = index;
+    mate->body->worker.generation = mate->generation;
+    sigfillset(&all); /* signals are the caller's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    code = -pthread_create(&mate->thread, NULL, thread_main, mate->body);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (code != 0) {
+        free(mate->body);
+        mate->body = NULL;
+    }
+    return code;
+}
+
+/* In a new process: signals as in a new program, but an interrupt from the terminal is the caller's to handle. */
+static void settle_signals(void)
+{
+    struct sigaction action;
+    sigset_t none;
+    for (int number = 1; number < NSIG; number++)
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL)
+            (void)signal(number, SIG_DFL);
+    (void)signal(SIGINT, SIG_IGN);
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void process_main(struct prony_crew *crew, unsigned index, pid_t parent)
+{
+    struct prony_body me;
+    memset(&me, 0, sizeof me);
+    me.crew = crew;
+    settle_signals();
+    if (crew->setup->control_fd >= 0)
+        (void)close(crew->setup->control_fd);
+    if (crew->setup->started == NULL) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(0);
+    }
+    live(&me, index, crew->mates[index].generation);
+    _exit(0);
+}
+
+static int start_process(struct prony_crew *crew, unsigned index)
+{
+    pid_t parent = getpid(), pid;
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid = fork();
+    if (pid == 0)
+        process_main(crew, index, parent);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0)
+        return -errno;
+    crew->mates[index].pid = pid;
+    return 0;
+}
+
+static int start(struct prony_crew *crew, unsigned index)
+{
+    struct prony_mate *mate = &crew->mates[index];
+    int code;
+    mate->generation++;
+    mate->cancelled = false;
+    __atomic_store_n(&crew->desks[index].ready, 0, __ATOMIC_RELAXED);
+    code = crew->policy.staff == PRONY_THREADS ? start_thread(crew, index) : start_process(crew, index);
+    if (code == 0)
+        mate->life = PRONY_ALIVE;
+    return code;
+}
+
+static bool all_ready(void *context, bool sleep)
+{
+    struct prony_crew *crew = context;
+    (void)sleep;
+    for (unsigned i = 0; i < crew->workers; i++)
+        if (__atomic_load_n(&crew->desks[i].ready, __ATOMIC_ACQUIRE) == 0)
+            return false;
+    return true;
+}
+
+static int await_ready(struct prony_crew *crew, struct prony_error *error)
+{
+    int code = prony_crew_await(crew, all_ready, crew, prony_deadline(START_NS));
+    if (code != 0)
+        return prony_fail(error, code, "a worker did not start: %s", strerrordesc_np(-code));
+    for (unsigned i = 0; i < crew->workers; i++) {
+        int32_t ready = __atomic_load_n(&crew->desks[i].ready, __ATOMIC_ACQUIRE);
+        if (ready < 0)
+            return prony_fail(error, ready, "worker %u could not start: %s", i, strerrordesc_np(-ready));
+    }
+    return 0;
+}
+
+int prony_crew_open(struct prony_crew *crew, struct prony_error *error)
+{
+    int code = 0;
+    crew->workers = crew->setup->workers;
+    crew->spins = crew->policy.idle == PRONY_IDLE_SPIN ? UINT32_MAX : crew->policy.idle == PRONY_IDLE_PARK ? 0 : SPINS;
+    crew->hall = (struct prony_hall *)(void *)(crew->setup->base + crew->setup->area.off);
+    crew->desks = (struct prony_desk *)(void *)(crew->hall + 1);
+    crew->mates = calloc(crew->workers, sizeof *crew->mates);
+    if (crew->mates == NULL)
+        return prony_fail(error, -ENOMEM, "no memory for %u workers", crew->workers);
+    for (unsigned i = 0; i < crew->workers && code == 0; i++) {
+        prony_crew_slot(crew, i)->items = 0;
+        prony_crew_slot(crew, i)->generation = 0;
+        if ((code = start(crew, i)) != 0)
+            (void)prony_fail(error, code, "cannot start worker %u: %s", i, strerrordesc_np(-code));
+    }
+    if (code == 0)
+        code = await_ready(crew, error);
+    if (code != 0)
+        (void)prony_crew_close(crew, prony_deadline(1000000000));
+    return code;
+}
+
+/* Notices that a process is gone, and with what its tasks are to fail. */
+static bool gone(struct prony_mate *mate)
+{
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)mate->pid, &info, WEXITED | WNOHANG) != 0) {
+        if (errno != ECHILD)
+            return false;
+        info.si_code = CLD_EXITED; /* somebody else reaped it */
+    } else if (info.si_pid == 0) {
+        return false;
+    }
+    mate->code = -(PRONY_DIED + (info.si_code == CLD_EXITED ? 0 : info.si_status));
+    if (mate->cancelled)
+        mate->code = -ECANCELED;
+    mate->life = PRONY_MOURNED;
+    mate->pid = 0;
+    return true;
+}
+
+/* True when a peer still runs a kid of the dead worker: its future lies in the dead one's scratch. */
+static bool lends(struct prony_crew *crew, unsigned dead)
+{
+    const uint64_t low = crew->setup->own.off + dead * crew->setup->own_stride, high = low + crew->setup->own_stride;
+    for (unsigned i = 0; i < crew->workers; i++) {
+        struct prony_desk *desk = &crew->desks[i];
+        uint32_t turns = __atomic_load_n(&desk->turns, __ATOMIC_ACQUIRE);
+        uint64_t off = __atomic_load_n(&desk->intent, __ATOMIC_ACQUIRE);
+        if (i == dead || crew->mates[i].life != PRONY_ALIVE)
+            continue;
+        if (off >= low && off < high)
+            return true;
+        off = __atomic_load_n(&prony_crew_slot(crew, i)->held, __ATOMIC_ACQUIRE);
+        for (unsigned steps = 0; off != 0 && steps < 100000; steps++) {
+            if (off >= low && off < high)
+                return true;
+            off = __atomic_load_n(&prony_crew_future(crew, off)->outer, __ATOMIC_ACQUIRE);
+            if (__atomic_load_n(&desk->turns, __ATOMIC_ACQUIRE) != turns)
+                return true; /* it moved on meanwhile: look again later */
+        }
+    }
+    return false;
+}
+
+/* Fails what a dead worker held, then lets another one take its place. Each step may be repeated. */
+static void settle(struct prony_crew *crew, unsigned index)
+{
+    struct prony_mate *mate = &crew->mates[index];
+    struct prony_desk *desk = &crew->desks[index];
+    int32_t ready = __atomic_load_n(&desk->ready, __ATOMIC_ACQUIRE);
+    int code = 0;
+    if (!prony_future_lost(crew, index, mate->code) || !crew->trade->lost(crew, index, mate->code) ||
+        !prony_crew_gang_lost(crew, index, mate->code) || lends(crew, index))
+        return;
+    __atomic_store_n(&desk->asleep, 0, __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&crew->hall->resting[index / 64], ~(UINT64_C(1) << index % 64), __ATOMIC_SEQ_CST);
+    mate->life = PRONY_LIFE_NONE;
+    if (__atomic_load_n(&crew->hall->closing, __ATOMIC_RELAXED) != 0)
+        return;
+    crew->early_deaths = ready == 1 ? 0 : crew->early_deaths + 1;
+    if (ready < 0)
+        code = ready;
+    else if (crew->early_deaths >= EARLY_DEATHS)
+        code = -ECHILD;
+    else
+        code = start(crew, index);
+    if (code != 0)
+        crew->broken = code;
+}
+
+void prony_crew_reap(struct prony_crew *crew)
+{
+    if (crew->policy.staff == PRONY_THREADS)
+        return;
+    for (unsigned i = 0; i < crew->workers; i++)
+        if (crew->mates[i].life == PRONY_MOURNED || (crew->mates[i].life == PRONY_ALIVE && gone(&crew->mates[i])))
+            settle(crew, i);
+}
+
+void prony_crew_kill(struct prony_crew *crew, unsigned index, bool cancelled)
+{
+    struct prony_mate *mate = &crew->mates[index];
+    if (crew->policy.staff == PRONY_THREADS || mate->life != PRONY_ALIVE)
+        return;
+    mate->cancelled = cancelled;
+    (void)kill(mate->pid, SIGKILL);
+}
+
+static bool all_left(void *context, bool sleep)
+{
+    struct prony_crew *crew = context;
+    bool processes = crew->policy.staff == PRONY_PROCESSES;
+    (void)sleep;
+    for (unsigned i = 0; i < crew->workers; i++) {
+        struct prony_mate *mate = &crew->mates[i];
+        int32_t ready = __atomic_load_n(&crew->desks[i].ready, __ATOMIC_ACQUIRE);
+        if (mate->life == PRONY_ALIVE && (ready == 0 || ready == 1 || (processes && !gone(mate))))
+            return false;
+    }
+    return true;
+}
+
+int prony_crew_close(struct prony_crew *crew, uint64_t deadline)
+{
+    int code;
+    crew->broken = 0;
+    __atomic_store_n(&crew->hall->closing, 1, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < crew->workers; i++)
+        prony_crew_wake(crew, i);
+    code = prony_crew_await(crew, all_left, crew, deadline);
+    for (unsigned i = 0; i < crew->workers; i++) {
+        struct prony_mate *mate = &crew->mates[i];
+        if (mate->life == PRONY_ALIVE && crew->policy.staff == PRONY_PROCESSES) {
+            prony_crew_kill(crew, i, true);
+            while (!gone(mate))
+                (void)usleep(100);
+        } else if (mate->life == PRONY_ALIVE && code == 0) {
+            (void)pthread_join(mate->thread, NULL);
+            free(mate->body);
+        }
+        if (mate->life == PRONY_MOURNED)
+            settle(crew, i);
+    }
+    if (code == 0 || crew->policy.staff == PRONY_PROCESSES) {
+        free(crew->mates);
+        crew->mates = NULL;
+    }
+    return code;
+}

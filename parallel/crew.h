@@ -1,0 +1,162 @@
+/* The crew: workers, how they start, idle, meet in gangs, die and are replaced. Pool and executor stand on it and bring
+ * their own ways of handing over tasks (struct prony_trade).
+ *
+ * Whatever more than one process touches lies in the area and is changed by single atomic steps, so that a worker may
+ * die between any two of them: there is no lock to be left held. */
+#ifndef PRONY_PARALLEL_CREW_H
+#define PRONY_PARALLEL_CREW_H
+
+#include <prony/pool.h>
+#include <prony/sync.h>
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdbool.h>
+
+#define PRONY_NOBODY (UINT32_MAX - 1u) /* future->worker while nobody has claimed it */
+
+/* Marks in the upper bits of a future's state: who is to be woken when it is DONE. */
+#define PRONY_MARK_BELL 0x40000000u    /* the caller, at the hall's bell */
+#define PRONY_MARK_SLEEPER 0x80000000u /* a worker, on the state word itself */
+#define PRONY_MARKS (PRONY_MARK_BELL | PRONY_MARK_SLEEPER)
+#define PRONY_TICKETS 0x0fffffffu
+
+/* Phases of a call to a gang; in the two low bits of desk->call, above them the number of the gang. */
+enum { PRONY_CALL_NONE, PRONY_CALLED, PRONY_CALL_RUNS, PRONY_CALL_DONE };
+
+/* One a worker, in the area: what it shares with the caller and its peers. */
+struct prony_desk {
+    alignas(64) uint32_t call;
+    int32_t answer;      /* of its gang kernel */
+    int32_t ready;       /* 0 starting, 1 at work, 2 left, or the -errno of `started` */
+    alignas(64) uint32_t asleep; /* futex: 1 while it sleeps */
+    uint32_t ticket;     /* of its last kid */
+    uint32_t turns;      /* tasks begun and ended: moves when slot->held does */
+    uint64_t intent;     /* the future that it is just claiming or completing; with slot->held all that it can hold */
+    /* map: */
+    alignas(64) uint32_t inside; /* number of the round it takes part in */
+    uint32_t failed;
+    uint64_t confirmed;  /* end of its last chunk that a peer saw it own */
+    int64_t first_lo, first_hi, last_lo;
+    int32_t status;
+};
+
+/* One a crew, in the area. */
+struct prony_hall {
+    alignas(64) uint32_t bell; /* futex: the caller sleeps on it */
+    uint32_t caller_waits;
+    alignas(64) uint32_t closing;
+    uint32_t parked;
+    uint32_t roles;
+    alignas(64) uint32_t barrier; /* futex: stop bit, phase, arrived */
+    alignas(64) uint64_t resting[PRONY_POOL_WORKERS / 64];
+    alignas(64) struct prony_task gang;
+};
+
+struct prony_crew;
+
+/* A worker in its own address space. */
+struct prony_body {
+    struct prony_worker worker;
+    struct prony_crew *crew;
+    struct prony_desk *desk;
+    uint32_t last_round;
+    uint32_t looks; /* idle looks since its last work */
+    uint64_t head;  /* of its inbox */
+};
+
+/* What pool and executor differ in. */
+struct prony_trade {
+    struct prony_worker_ops ops;
+    bool (*serve)(struct prony_body *me);       /* does some work, if there is any */
+    bool (*peek)(const struct prony_body *me);  /* is there any? Asked when asleep = 1 is visible to all */
+    void (*arrive)(struct prony_body *me);      /* a new worker: continue where the last one was */
+    bool (*lost)(struct prony_crew *crew, unsigned index, int code); /* fail what it held; false: ask again soon */
+};
+
+enum prony_life { PRONY_LIFE_NONE, PRONY_ALIVE, PRONY_MOURNED };
+
+/* A worker as the caller knows it. */
+struct prony_mate {
+    enum prony_life life;
+    unsigned generation;
+    pid_t pid;
+    pthread_t thread;
+    struct prony_body *body; /* threads only */
+    int code;                /* what its tasks fail with */
+    bool cancelled;          /* killed on purpose: they fail with -ECANCELED */
+};
+
+struct prony_crew {
+    const struct prony_setup *setup;
+    const struct prony_trade *trade;
+    struct prony_policy policy;
+    void *owner; /* the pool or executor */
+    struct prony_hall *hall;
+    struct prony_desk *desks;
+    struct prony_mate *mates;
+    unsigned workers, spins, polls, early_deaths;
+    uint32_t gangs, ticket;
+    int broken;  /* workers cannot be replaced any more: why */
+};
+
+/* crew.c: life */
+uint64_t prony_crew_area(unsigned workers);
+int prony_crew_open(struct prony_crew *crew, struct prony_error *error);
+void prony_crew_reap(struct prony_crew *crew);
+/* Lets workers go; 0 or -ETIMEDOUT. Frees the mates. deadline: in ns of the clock. */
+int prony_crew_close(struct prony_crew *crew, uint64_t deadline);
+void prony_crew_kill(struct prony_crew *crew, unsigned index, bool cancelled);
+struct prony_slot *prony_crew_slot(const struct prony_crew *crew, unsigned index);
+
+/* idle.c: sleeping and waking */
+uint64_t prony_deadline(int64_t timeout_ns);
+void prony_crew_rest(struct prony_body *me);
+void prony_crew_wake(struct prony_crew *crew, unsigned index);
+void prony_crew_wake_some(struct prony_crew *crew, unsigned n);
+void prony_crew_tell(struct prony_crew *crew); /* the caller may want to look again */
+void prony_crew_ring(struct prony_crew *crew);
+/* Blocks the caller until done(context, ...) holds: 0, -ETIMEDOUT, or why the crew is broken. It is called with `sleep`
+ * before the caller sleeps, to leave marks that ring the bell. */
+int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool sleep), void *context, uint64_t deadline);
+int prony_crew_park(struct prony_crew *crew, int parked);
+
+/* gang.c */
+int prony_crew_gang(struct prony_crew *crew, const struct prony_task *task, unsigned roles, int *status, int64_t timeout_ns);
+void prony_crew_perform(struct prony_body *me);
+bool prony_crew_gang_lost(struct prony_crew *crew, unsigned index, int code);
+int prony_crew_barrier(struct prony_worker *worker, int64_t timeout_ns);
+int prony_crew_stopped(struct prony_worker *worker);
+
+/* future.c */
+struct prony_future *prony_crew_future(const struct prony_crew *crew, uint64_t off);
+uint32_t prony_future_queue(struct prony_crew *crew, uint64_t off, uint32_t ticket);
+bool prony_future_claim(struct prony_body *me, const struct prony_task *task);
+void prony_future_run(struct prony_body *me, const struct prony_task *task); /* a claimed one, to its end */
+bool prony_future_end(struct prony_crew *crew, uint64_t off, uint32_t ticket, enum prony_phase from, int status);
+bool prony_future_lost(struct prony_crew *crew, unsigned index, int code);
+int prony_crew_wait(struct prony_crew *crew, const uint64_t *futures, unsigned n, unsigned need, int64_t timeout_ns);
+int prony_crew_cancel(struct prony_crew *crew, uint64_t future, int stop);
+
+static inline struct prony_body *prony_body_of(struct prony_worker *worker)
+{
+    return (struct prony_body *)worker->engine;
+}
+
+/* Copies of tasks that others may overwrite meanwhile: word by word, so that a torn copy is detected and not undefined. */
+static inline void prony_task_load(struct prony_task *to, const struct prony_task *from)
+{
+    for (size_t i = 0; i < sizeof *to / 8; i++)
+        ((uint64_t *)(void *)to)[i] = __atomic_load_n((const uint64_t *)(const void *)from + i, __ATOMIC_ACQUIRE);
+}
+
+/* The first word, which holds the ticket, is stored last. */
+static inline void prony_task_store(struct prony_task *to, const struct prony_task *from, uint32_t ticket)
+{
+    struct prony_task task = *from;
+    task.ticket = ticket;
+    for (size_t i = sizeof task / 8; i-- > 0;)
+        __atomic_store_n((uint64_t *)(void *)to + i, ((const uint64_t *)(const void *)&task)[i], __ATOMIC_RELEASE);
+}
+
+#endif

@@ -1,0 +1,126 @@
+/* Sleeping and waking. A worker shows that it sleeps before it looks for work a last time, and who brings work shows it
+ * before it looks for sleepers; both steps are sequentially consistent, so one of the two sees the other. */
+#include "parallel/crew.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#define LOOK_NS 2000000 /* how often a sleeping caller looks for dead processes */
+
+uint64_t prony_deadline(int64_t timeout_ns)
+{
+    return timeout_ns < 0 || timeout_ns > INT64_MAX / 2 ? UINT64_MAX : prony_now_ns() + (uint64_t)timeout_ns;
+}
+
+void prony_crew_rest(struct prony_body *me)
+{
+    struct prony_hall *hall = me->crew->hall;
+    struct prony_desk *desk = me->desk;
+    uint64_t *resting = &hall->resting[me->worker.index / 64];
+    const uint64_t bit = UINT64_C(1) << me->worker.index % 64;
+    __atomic_store_n(&desk->asleep, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(resting, bit, __ATOMIC_SEQ_CST);
+    if ((__atomic_load_n(&desk->call, __ATOMIC_SEQ_CST) & 3u) != PRONY_CALLED &&
+        __atomic_load_n(&hall->closing, __ATOMIC_SEQ_CST) == 0 && !me->crew->trade->peek(me)) {
+        if (__atomic_load_n(&hall->parked, __ATOMIC_SEQ_CST) != 0)
+            prony_crew_tell(me->crew);
+        (void)prony_futex_wait(&desk->asleep, 1, -1);
+    }
+    __atomic_store_n(&desk->asleep, 0, __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(resting, ~bit, __ATOMIC_SEQ_CST);
+}
+
+void prony_crew_wake(struct prony_crew *crew, unsigned index)
+{
+    struct prony_desk *desk = &crew->desks[index];
+    if (__atomic_load_n(&desk->asleep, __ATOMIC_SEQ_CST) == 0 ||
+        __atomic_exchange_n(&desk->asleep, 0, __ATOMIC_SEQ_CST) == 0)
+        return;
+    __atomic_fetch_and(&crew->hall->resting[index / 64], ~(UINT64_C(1) << index % 64), __ATOMIC_SEQ_CST);
+    prony_futex_wake(&desk->asleep, 1);
+}
+
+void prony_crew_wake_some(struct prony_crew *crew, unsigned n)
+{
+    for (unsigned i = 0; i * 64 < crew->workers && n > 0; i++) {
+        uint64_t resting = __atomic_load_n(&crew->hall->resting[i], __ATOMIC_SEQ_CST);
+        for (; resting != 0 && n > 0; n--) {
+            prony_crew_wake(crew, i * 64 + (unsigned)__builtin_ctzll(resting));
+            resting &= resting - 1;
+        }
+    }
+}
+
+void prony_crew_ring(struct prony_crew *crew)
+{
+    __atomic_fetch_add(&crew->hall->bell, 1, __ATOMIC_SEQ_CST);
+    prony_futex_wake(&crew->hall->bell, INT_MAX);
+}
+
+void prony_crew_tell(struct prony_crew *crew)
+{
+    if (__atomic_load_n(&crew->hall->caller_waits, __ATOMIC_SEQ_CST) != 0)
+        prony_crew_ring(crew);
+}
+
+/* How long to sleep: to the deadline, but where processes may die only to the next look. */
+static int64_t nap(const struct prony_crew *crew, uint64_t deadline)
+{
+    int64_t left = -1;
+    if (deadline != UINT64_MAX) {
+        uint64_t now = prony_now_ns();
+        left = deadline > now ? (int64_t)(deadline - now) : 0;
+    }
+    if (crew->policy.staff == PRONY_PROCESSES && (left < 0 || left > LOOK_NS))
+        left = LOOK_NS;
+    return left;
+}
+
+int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool sleep), void *context, uint64_t deadline)
+{
+    struct prony_hall *hall = crew->hall;
+    for (unsigned i = 0; i < crew->spins && crew->broken == 0; i++) {
+        if (done(context, false))
+            return 0;
+        if (deadline != UINT64_MAX && (i & 63u) == 63u && prony_now_ns() >= deadline)
+            break;
+        if (crew->policy.staff == PRONY_PROCESSES && (i & 0xffffu) == 0xffffu)
+            prony_crew_reap(crew);
+        prony_pause();
+    }
+    for (;;) {
+        uint32_t bell = __atomic_load_n(&hall->bell, __ATOMIC_SEQ_CST);
+        int64_t left = nap(crew, deadline);
+        bool is_done;
+        __atomic_store_n(&hall->caller_waits, 1, __ATOMIC_SEQ_CST);
+        is_done = done(context, true);
+        if (!is_done && crew->broken == 0 && left != 0)
+            (void)prony_futex_wait(&hall->bell, bell, left);
+        __atomic_store_n(&hall->caller_waits, 0, __ATOMIC_RELAXED);
+        if (is_done)
+            return 0;
+        prony_crew_reap(crew);
+        if (crew->broken != 0)
+            return done(context, false) ? 0 : crew->broken;
+        if (deadline != UINT64_MAX && prony_now_ns() >= deadline)
+            return done(context, false) ? 0 : -ETIMEDOUT;
+    }
+}
+
+static bool all_rest(void *context, bool sleep)
+{
+    struct prony_crew *crew = context;
+    (void)sleep;
+    for (unsigned i = 0; i < crew->workers; i++)
+        if (__atomic_load_n(&crew->desks[i].asleep, __ATOMIC_SEQ_CST) == 0)
+            return false;
+    return true;
+}
+
+int prony_crew_park(struct prony_crew *crew, int parked)
+{
+    __atomic_store_n(&crew->hall->parked, parked != 0, __ATOMIC_SEQ_CST);
+    return parked != 0 ? prony_crew_await(crew, all_rest, crew, UINT64_MAX) : 0;
+}

@@ -1,0 +1,207 @@
+/* map: workers take chunks from one cursor. A chunk's range follows from where it begins, and each chunk has one owner
+ * that stays known: who takes the next chunk first confirms the owner of the last. So when a worker dies, whether the
+ * chunk that it was about to take was its own is not a guess. */
+#include "parallel/pool.h"
+
+#include <errno.h>
+
+#define ITEMS_MOST (INT64_C(1) << 46)
+#define GUIDED 4u     /* a guided chunk is 1 / (GUIDED x workers) of what is left ... */
+#define FINEST 128u   /* ... but not less than 1 / (FINEST x workers) of all */
+#define GRACE_NS 100000000
+
+static int64_t chunk_at(const struct prony_round *round, unsigned workers, int64_t at)
+{
+    int64_t left = round->items - at, chunk = round->chunk;
+    if (chunk == 0) {
+        chunk = left / (int64_t)(GUIDED * workers);
+        chunk = chunk < round->least ? round->least : chunk;
+    }
+    return chunk < left ? chunk : left;
+}
+
+static void confirm(struct prony_desk *desks, uint64_t cursor)
+{
+    uint64_t *confirmed, seen;
+    if ((cursor & 0xffffu) == 0)
+        return;
+    confirmed = &desks[(cursor & 0xffffu) - 1].confirmed;
+    seen = __atomic_load_n(confirmed, __ATOMIC_RELAXED);
+    while (seen < cursor >> 16 &&
+           !__atomic_compare_exchange_n(confirmed, &seen, cursor >> 16, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        ;
+}
+
+/* Takes the next chunk: [*lo, *hi). slot->lo holds what is being taken before it is. */
+static bool take(struct prony_body *me, struct prony_round *round, int64_t *lo, int64_t *hi)
+{
+    uint64_t cursor = __atomic_load_n(&round->cursor, __ATOMIC_SEQ_CST);
+    for (;;) {
+        int64_t at = (int64_t)(cursor >> 16), next;
+        if (at >= round->items)
+            return false;
+        next = at + chunk_at(round, me->worker.count, at);
+        confirm(me->crew->desks, cursor);
+        *lo = round->task.lo + at;
+        *hi = round->task.lo + next;
+        __atomic_store_n(&me->worker.slot->lo, *lo, __ATOMIC_RELEASE);
+        if (__atomic_compare_exchange_n(&round->cursor, &cursor, (uint64_t)next << 16 | (me->worker.index + 1), 0,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return true;
+    }
+}
+
+static void note_failure(struct prony_desk *desk, int status, int64_t lo, int64_t hi)
+{
+    if (desk->failed == 0 || lo < desk->first_lo) {
+        desk->first_lo = lo;
+        desk->first_hi = hi;
+        desk->status = status;
+    }
+    desk->failed++;
+    __atomic_store_n(&desk->last_lo, lo, __ATOMIC_RELEASE);
+}
+
+bool prony_map_serve(struct prony_body *me)
+{
+    struct prony_round *round = prony_pool_of(me)->round;
+    struct prony_slot *slot = me->worker.slot;
+    uint32_t open = __atomic_load_n(&round->open, __ATOMIC_ACQUIRE);
+    struct prony_task task;
+    if (open == 0 || open == me->last_round)
+        return false;
+    me->last_round = open;
+    __atomic_store_n(&me->desk->inside, open, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&round->open, __ATOMIC_SEQ_CST) == open) {
+        task = round->task;
+        while (take(me, round, &task.lo, &task.hi)) {
+            int status = prony_task_run(&me->worker, &task);
+            if (status != 0)
+                note_failure(me->desk, status, task.lo, task.hi);
+            else
+                __atomic_store_n(&slot->items, slot->items + (task.hi - task.lo), __ATOMIC_RELAXED);
+            __atomic_store_n(&slot->lo, -1, __ATOMIC_RELEASE);
+        }
+        __atomic_store_n(&slot->lo, -1, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&me->desk->inside, 0, __ATOMIC_SEQ_CST);
+    prony_crew_tell(me->crew);
+    return true;
+}
+
+bool prony_map_peek(const struct prony_body *me)
+{
+    uint32_t open = __atomic_load_n(&prony_pool_of(me)->round->open, __ATOMIC_SEQ_CST);
+    return open != 0 && open != me->last_round;
+}
+
+static void add_failure(struct prony_tally *tally, unsigned failed, int status, int64_t lo, int64_t hi)
+{
+    if (failed > 0 && (tally->failed == 0 || lo < tally->first_lo)) {
+        tally->status = status;
+        tally->first_lo = lo;
+        tally->first_hi = hi;
+    }
+    tally->failed += failed;
+}
+
+void prony_map_lost(struct prony_pool *pool, unsigned index, int code)
+{
+    struct prony_crew *crew = &pool->crew;
+    struct prony_round *round = pool->round;
+    struct prony_desk *desk = &crew->desks[index];
+    int64_t lo = prony_crew_slot(crew, index)->lo, at = lo - round->task.lo, next;
+    uint64_t cursor = __atomic_load_n(&round->cursor, __ATOMIC_SEQ_CST);
+    if (desk->inside == 0)
+        return;
+    if (desk->inside == __atomic_load_n(&round->open, __ATOMIC_SEQ_CST) && lo != -1) {
+        next = at + chunk_at(round, crew->workers, at);
+        confirm(crew->desks, cursor);
+        if (desk->confirmed == (uint64_t)next && !(desk->failed > 0 && desk->last_lo == lo))
+            add_failure(&pool->lost, 1, code, lo, lo + (next - at));
+    }
+    prony_crew_slot(crew, index)->lo = -1;
+    __atomic_store_n(&desk->inside, 0, __ATOMIC_SEQ_CST);
+}
+
+static bool nobody_inside(void *context, bool sleep)
+{
+    struct prony_pool *pool = context;
+    (void)sleep;
+    for (unsigned i = 0; i < pool->crew.workers; i++)
+        if (__atomic_load_n(&pool->crew.desks[i].inside, __ATOMIC_SEQ_CST) != 0)
+            return false;
+    return true;
+}
+
+static bool is_over(void *context, bool sleep)
+{
+    struct prony_pool *pool = context;
+    uint64_t cursor = __atomic_load_n(&pool->round->cursor, __ATOMIC_SEQ_CST);
+    return (int64_t)(cursor >> 16) >= pool->round->items && nobody_inside(pool, sleep);
+}
+
+/* After a timeout: hands out no more, waits a little, then kills processes. A thread cannot be stopped: it stays inside,
+ * and the next map waits for it. */
+static void give_up(struct prony_pool *pool)
+{
+    struct prony_round *round = pool->round;
+    uint64_t cursor = __atomic_load_n(&round->cursor, __ATOMIC_SEQ_CST);
+    do
+        confirm(pool->crew.desks, cursor);
+    while (!__atomic_compare_exchange_n(&round->cursor, &cursor, (uint64_t)round->items << 16, 0, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST));
+    if (prony_crew_await(&pool->crew, is_over, pool, prony_deadline(GRACE_NS)) == 0 ||
+        pool->crew.policy.staff == PRONY_THREADS)
+        return;
+    for (unsigned i = 0; i < pool->crew.workers; i++)
+        if (__atomic_load_n(&pool->crew.desks[i].inside, __ATOMIC_SEQ_CST) != 0)
+            prony_crew_kill(&pool->crew, i, false);
+    (void)prony_crew_await(&pool->crew, is_over, pool, UINT64_MAX);
+}
+
+static void open_round(struct prony_pool *pool, const struct prony_task *task, int64_t chunk)
+{
+    struct prony_round *round = pool->round;
+    for (unsigned i = 0; i < pool->crew.workers; i++) {
+        pool->crew.desks[i].failed = 0;
+        pool->crew.desks[i].confirmed = 0;
+    }
+    pool->lost = (struct prony_tally){0, 0, 0, 0};
+    round->task = *task;
+    round->items = task->hi - task->lo;
+    round->chunk = chunk;
+    round->least = round->items / (int64_t)(FINEST * pool->crew.workers);
+    round->least = round->least < 1 ? 1 : round->least;
+    __atomic_store_n(&round->cursor, 0, __ATOMIC_SEQ_CST);
+    pool->rounds = pool->rounds == UINT32_MAX ? 1 : pool->rounds + 1;
+    __atomic_store_n(&round->open, pool->rounds, __ATOMIC_SEQ_CST);
+}
+
+int prony_pool_map(struct prony_pool *pool, const struct prony_task *task, int64_t chunk, struct prony_tally *tally,
+                   int64_t timeout_ns)
+{
+    uint64_t deadline = prony_deadline(timeout_ns);
+    struct prony_crew *crew = &pool->crew;
+    int64_t items = task->hi - task->lo, chunks = chunk > 0 ? (items - 1) / chunk + 1 : items;
+    int code;
+    *tally = (struct prony_tally){0, 0, 0, 0};
+    if (items <= 0)
+        return 0;
+    if (chunk < 0 || items > ITEMS_MOST)
+        return -EINVAL;
+    code = prony_crew_await(crew, nobody_inside, pool, deadline);
+    if (code != 0)
+        return code;
+    open_round(pool, task, chunk);
+    prony_crew_wake_some(crew, chunks < crew->workers ? (unsigned)chunks : crew->workers);
+    code = prony_crew_await(crew, is_over, pool, deadline);
+    if (code != 0)
+        give_up(pool);
+    __atomic_store_n(&pool->round->open, 0, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < crew->workers && nobody_inside(pool, false); i++)
+        add_failure(&pool->lost, crew->desks[i].failed, crew->desks[i].status, crew->desks[i].first_lo,
+                    crew->desks[i].first_hi);
+    *tally = pool->lost;
+    return code;
+}

@@ -1,0 +1,268 @@
+/* The pool: opening and closing, and the way of a submitted task through a worker's inbox. */
+#include "parallel/pool.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN 16u        /* tasks put into one inbox before the next one's turn */
+#define STEAL_LOOKS 32 /* idle looks before a worker takes from other inboxes */
+
+static uint64_t line(uint64_t bytes)
+{
+    return (bytes + 63u) & ~UINT64_C(63);
+}
+
+uint64_t prony_pool_area(unsigned workers)
+{
+    return line(prony_crew_area(workers)) + sizeof(struct prony_round) +
+           workers * (uint64_t)(sizeof(struct prony_inbox) + sizeof(struct prony_offers));
+}
+
+/* The entry at `head`, or NULL when there is none yet. */
+static struct prony_task *entry_at(struct prony_inbox *inbox, uint64_t head)
+{
+    struct prony_task *entry = &inbox->entry[head % PRONY_INBOX];
+    const uint32_t lap = (head / PRONY_INBOX) % 2 == 0 ? PRONY_LAP : 0;
+    return (__atomic_load_n(&entry->ticket, __ATOMIC_ACQUIRE) & PRONY_LAP) == lap ? entry : NULL;
+}
+
+static bool serve_inbox(struct prony_body *me)
+{
+    struct prony_inbox *inbox = &prony_pool_of(me)->inbox[me->worker.index];
+    struct prony_task *entry = entry_at(inbox, me->head);
+    if (entry == NULL)
+        return false;
+    if (prony_future_claim(me, entry))
+        prony_future_run(me, entry);
+    __atomic_store_n(&inbox->head, ++me->head, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* Takes a task that waits behind a peer's long one. The copy is whole if the entry was not yet done with afterwards. */
+static bool serve_peer(struct prony_body *me, struct prony_inbox *inbox)
+{
+    uint64_t head = __atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE);
+    uint64_t at = __atomic_load_n(&inbox->stolen, __ATOMIC_RELAXED);
+    struct prony_task task;
+    for (at = at > head ? at : head; at - head < PRONY_INBOX && entry_at(inbox, at) != NULL; at++) {
+        prony_task_load(&task, &inbox->entry[at % PRONY_INBOX]);
+        if (__atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE) > at)
+            continue;
+        if (prony_future_claim(me, &task)) {
+            __atomic_store_n(&inbox->stolen, at + 1, __ATOMIC_RELAXED);
+            prony_future_run(me, &task);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool serve(struct prony_body *me)
+{
+    struct prony_pool *pool = prony_pool_of(me);
+    if (serve_inbox(me) || prony_map_serve(me) || prony_nest_serve(me))
+        return true;
+    if (me->looks % STEAL_LOOKS != STEAL_LOOKS - 1 && me->crew->spins > STEAL_LOOKS)
+        return false;
+    for (unsigned i = 1; i < me->worker.count; i++)
+        if (serve_peer(me, &pool->inbox[(me->worker.index + i) % me->worker.count]))
+            return true;
+    return false;
+}
+
+static bool peek(const struct prony_body *me)
+{
+    return entry_at(&prony_pool_of(me)->inbox[me->worker.index], me->head) != NULL || prony_map_peek(me) ||
+           prony_nest_peek(me);
+}
+
+static void arrive(struct prony_body *me)
+{
+    me->head = __atomic_load_n(&prony_pool_of(me)->inbox[me->worker.index].head, __ATOMIC_ACQUIRE);
+}
+
+static bool lost(struct prony_crew *crew, unsigned index, int code)
+{
+    prony_map_lost(crew->owner, index, code);
+    prony_nest_lost(crew->owner, index);
+    return true;
+}
+
+static const struct prony_trade trade = {
+    .ops = {prony_nest_spawn, prony_nest_join, prony_crew_barrier, prony_crew_stopped},
+    .serve = serve,
+    .peek = peek,
+    .arrive = arrive,
+    .lost = lost,
+};
+
+static void free_pool(struct prony_pool *pool)
+{
+    free(pool->tail);
+    free(pool->seen);
+    free(pool);
+}
+
+int prony_pool_open(const struct prony_setup *setup, const struct prony_policy *policy, struct prony_pool **handle,
+                    struct prony_error *error)
+{
+    struct prony_pool *pool;
+    unsigned char *at;
+    int code;
+    if (setup->workers == 0 || setup->workers > PRONY_POOL_WORKERS)
+        return prony_fail(error, -EINVAL, "a pool takes 1 to %u workers, not %u", PRONY_POOL_WORKERS, setup->workers);
+    if (setup->area.len < prony_pool_area(setup->workers) || setup->area.off % 64 != 0)
+        return prony_fail(error, -EINVAL, "the area has %llu bytes, the pool needs %llu, at a multiple of 64",
+                          (unsigned long long)setup->area.len, (unsigned long long)prony_pool_area(setup->workers));
+    pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return prony_fail(error, -ENOMEM, "no memory for a pool");
+    pool->tail = calloc(setup->workers, sizeof *pool->tail);
+    pool->seen = calloc(setup->workers, sizeof *pool->seen);
+    if (pool->tail == NULL || pool->seen == NULL) {
+        free_pool(pool);
+        return prony_fail(error, -ENOMEM, "no memory for a pool");
+    }
+    at = setup->base + setup->area.off;
+    memset(at, 0, prony_pool_area(setup->workers));
+    pool->round = (struct prony_round *)(void *)(at + line(prony_crew_area(setup->workers)));
+    pool->inbox = (struct prony_inbox *)(void *)(pool->round + 1);
+    pool->offers = (struct prony_offers *)(void *)(pool->inbox + setup->workers);
+    pool->crew = (struct prony_crew){.setup = setup, .trade = &trade, .policy = *policy, .owner = pool};
+    code = prony_crew_open(&pool->crew, error);
+    if (code != 0)
+        free_pool(pool);
+    else
+        *handle = pool;
+    return code;
+}
+
+/* Entries of an inbox that may still be in use. */
+static uint64_t pending(struct prony_pool *pool, unsigned i, bool look)
+{
+    if (look)
+        pool->seen[i] = __atomic_load_n(&pool->inbox[i].head, __ATOMIC_ACQUIRE);
+    return pool->tail[i] - pool->seen[i];
+}
+
+static bool any_room(void *context, bool sleep)
+{
+    struct prony_pool *pool = context;
+    (void)sleep;
+    for (unsigned i = 0; i < pool->crew.workers; i++)
+        if (pending(pool, i, true) < PRONY_INBOX)
+            return true;
+    return false;
+}
+
+/* The inbox whose turn it is, or a following one that is emptier. */
+static unsigned choose(struct prony_pool *pool)
+{
+    unsigned best = pool->next, workers = pool->crew.workers;
+    uint64_t least = pending(pool, best, true);
+    for (unsigned i = 1; i < workers && least > 0; i++) {
+        unsigned at = (pool->next + i) % workers;
+        uint64_t its = pending(pool, at, true);
+        if (its < least) {
+            least = its;
+            best = at;
+        }
+    }
+    pool->next = (best + 1) % workers;
+    return best;
+}
+
+static void refuse(struct prony_pool *pool, const struct prony_task *tasks, unsigned n, int code)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t ticket = prony_future_queue(&pool->crew, tasks[i].future, ++pool->crew.ticket);
+        (void)prony_future_end(&pool->crew, tasks[i].future, ticket, PRONY_QUEUED, code);
+    }
+}
+
+int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, unsigned n)
+{
+    while (n > 0) {
+        unsigned i = choose(pool);
+        uint64_t room = PRONY_INBOX - pending(pool, i, false);
+        unsigned run = n < RUN ? n : RUN;
+        run = room < run ? (unsigned)room : run;
+        if (run == 0 || pool->crew.broken != 0) {
+            int code = pool->crew.broken != 0 ? pool->crew.broken
+                                              : prony_crew_await(&pool->crew, any_room, pool, UINT64_MAX);
+            if (code != 0) {
+                refuse(pool, tasks, n, code);
+                return code;
+            }
+            continue;
+        }
+        for (unsigned k = 0; k < run; k++, pool->tail[i]++) {
+            uint64_t tail = pool->tail[i];
+            uint32_t lap = (tail / PRONY_INBOX) % 2 == 0 ? PRONY_LAP : 0;
+            uint32_t ticket = prony_future_queue(&pool->crew, tasks[k].future, ++pool->crew.ticket);
+            prony_task_store(&pool->inbox[i].entry[tail % PRONY_INBOX], &tasks[k], ticket | lap);
+        }
+        prony_crew_wake(&pool->crew, i);
+        tasks += run;
+        n -= run;
+    }
+    return 0;
+}
+
+int prony_pool_gang(struct prony_pool *pool, const struct prony_task *task, unsigned roles, int *status, int64_t timeout_ns)
+{
+    return prony_crew_gang(&pool->crew, task, roles, status, timeout_ns);
+}
+
+int prony_pool_wait(struct prony_pool *pool, const uint64_t *futures, unsigned n, unsigned need, int64_t timeout_ns)
+{
+    return prony_crew_wait(&pool->crew, futures, n, need, timeout_ns);
+}
+
+int prony_pool_cancel(struct prony_pool *pool, uint64_t future, int stop)
+{
+    return prony_crew_cancel(&pool->crew, future, stop);
+}
+
+int prony_pool_park(struct prony_pool *pool, int parked)
+{
+    return prony_crew_park(&pool->crew, parked);
+}
+
+static bool drained(void *context, bool sleep)
+{
+    struct prony_pool *pool = context;
+    for (unsigned i = 0; i < pool->crew.workers; i++)
+        if (pending(pool, i, true) != 0 || __atomic_load_n(&pool->crew.desks[i].intent, __ATOMIC_SEQ_CST) != 0 ||
+            __atomic_load_n(&prony_crew_slot(&pool->crew, i)->held, __ATOMIC_SEQ_CST) != 0)
+            return false;
+    (void)sleep;
+    return true;
+}
+
+static void cancel_queued(struct prony_pool *pool)
+{
+    for (unsigned i = 0; i < pool->crew.workers; i++)
+        for (uint64_t at = pending(pool, i, true), tail = pool->tail[i]; at > 0; at--) {
+            struct prony_task *entry = &pool->inbox[i].entry[(tail - at) % PRONY_INBOX];
+            (void)prony_future_end(&pool->crew, entry->future, entry->ticket & PRONY_TICKETS, PRONY_QUEUED, -ECANCELED);
+        }
+}
+
+int prony_pool_close(struct prony_pool *pool, int drain, int64_t timeout_ns)
+{
+    uint64_t deadline = prony_deadline(timeout_ns);
+    int code = 0, left;
+    if (pool == NULL)
+        return 0;
+    if (drain)
+        code = prony_crew_await(&pool->crew, drained, pool, deadline);
+    cancel_queued(pool);
+    left = prony_crew_close(&pool->crew, deadline);
+    if (left == 0 || pool->crew.policy.staff == PRONY_PROCESSES)
+        free_pool(pool);
+    return code != 0 ? code : left;
+}

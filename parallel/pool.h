@@ -1,0 +1,68 @@
+/* Inside the pool: one ring of submitted tasks a worker, one map at a time, one deque of kids a worker. */
+#ifndef PRONY_PARALLEL_POOL_H
+#define PRONY_PARALLEL_POOL_H
+
+#include "parallel/crew.h"
+
+#define PRONY_INBOX 256u  /* submitted tasks a worker: a power of two */
+#define PRONY_OFFERS 256u /* kids a worker */
+#define PRONY_LAP 0x80000000u /* in the ticket of an inbox entry: alternates from lap to lap, so that an entry says itself
+                                 whether it is there */
+
+/* The caller writes tasks, the worker runs them in place and then moves head on; idle peers may take copies. */
+struct prony_inbox {
+    alignas(64) uint64_t head;   /* entries before it are done with; survives the worker */
+    alignas(64) uint64_t stolen; /* a hint: entries before it are claimed */
+    alignas(64) struct prony_task entry[PRONY_INBOX];
+};
+
+/* Kids: the parent pushes and pops at `bottom`, peers take from `top`. Only the future says who has a kid, so indices may
+ * run past each other and entries may be stale; `seq` (odd while it is written) tells a torn copy. */
+struct prony_offer {
+    alignas(64) struct prony_task task;
+    uint64_t seq;
+};
+struct prony_offers {
+    alignas(64) uint64_t top;
+    alignas(64) uint64_t bottom;
+    struct prony_offer entry[PRONY_OFFERS];
+};
+
+/* One map. The cursor is (items handed out) << 16 | (who took the last chunk) + 1. */
+struct prony_round {
+    alignas(64) uint32_t open; /* its number; 0: closed */
+    int64_t items, chunk;      /* chunk 0: guided */
+    int64_t least;             /* of a guided chunk */
+    struct prony_task task;
+    alignas(64) uint64_t cursor;
+};
+
+struct prony_pool {
+    struct prony_crew crew;
+    struct prony_round *round;
+    struct prony_inbox *inbox;
+    struct prony_offers *offers;
+    uint64_t *tail, *seen; /* the caller's: entries put into each inbox, and its head as last seen */
+    uint32_t rounds;
+    unsigned next;         /* inbox */
+    struct prony_tally lost; /* chunks of this round that died with their workers */
+};
+
+static inline struct prony_pool *prony_pool_of(const struct prony_body *me)
+{
+    return (struct prony_pool *)me->crew->owner;
+}
+
+/* map.c */
+bool prony_map_serve(struct prony_body *me);
+bool prony_map_peek(const struct prony_body *me);
+void prony_map_lost(struct prony_pool *pool, unsigned index, int code);
+
+/* nest.c */
+int prony_nest_spawn(struct prony_worker *worker, struct prony_task *kid);
+int prony_nest_join(struct prony_worker *worker, const struct prony_task *kids, unsigned n);
+bool prony_nest_serve(struct prony_body *me);
+bool prony_nest_peek(const struct prony_body *me);
+void prony_nest_lost(struct prony_pool *pool, unsigned index);
+
+#endif

@@ -41,6 +41,8 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
     board->data = take(&top, cell->need.bytes, PAGE);
     board->bytes = pages(top);
     (void)strncpy(board->workload, cell->workload->head.name, sizeof board->workload - 1);
+    if (cell->channel != NULL)
+        (void)strncpy(board->channel, cell->channel->head.name, sizeof board->channel - 1);
     if (board->events != 0)
         (void)strncpy(board->provider, method->provider->head.name, sizeof board->provider - 1);
 }

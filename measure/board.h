@@ -27,6 +27,7 @@ struct prony_board {
     uint64_t own_stride;
     struct prony_span area, futures, data;
     char workload[64];          /* the name under which an image finds the kernels */
+    char channel[32];           /* the channel's name, for images that attach it; empty: none */
     char provider[32];          /* the counter provider; empty: none */
     int32_t plugin_fd;          /* in the host: the workload's shared object; -1: built in */
 };

@@ -1,22 +1,32 @@
 /* Kernels in a foreign process: a CPython worker loads the library prony_image (lib/libprony_image.so) with ctypes, maps
  * the arena of the cell host and runs tasks that are handed to it as 128 bytes.
  *
- *     handle = prony_image_open(host_pid, arena_fd, error)   once a process (NULL: error->text says why)
- *     prony_image_join(handle, index, generation)            becomes a worker: its slot, parent-death signal
- *     prony_kernel_call(handle, task)                        runs one task; 0 or -errno
+ *     image = prony_image_open(host_pid, arena_fd, error)    once a process (NULL: error->text says why)
+ *     prony_image_join(image, PRONY_IMAGE_NEXT, 0)           becomes a worker: its slot, parent-death signal
+ *     prony_kernel_call(image, task)                         runs one task; 0 or -errno
+ *     prony_image_gang(image, task, roles)                   takes part in a gang
  *
- * Not thread-safe: one worker a process. */
+ * An image may be opened before a fork and joined after it, in the child. Not thread-safe: one worker a process. */
 #ifndef PRONY_MEASURE_IMAGE_H
 #define PRONY_MEASURE_IMAGE_H
 
 #include <prony/error.h>
 #include <prony/task.h>
 
+#define PRONY_IMAGE_NEXT UINT32_MAX /* the next index that nobody has claimed */
+
 struct prony_image;
 
+/* Maps descriptor `arena_fd` of process `host_pid`, reads its board and resolves the kernels by name. */
 struct prony_image *prony_image_open(int host_pid, int arena_fd, struct prony_error *error);
+/* Generation 0: the next one of that index. Returns the worker's index, -EUSERS when all are claimed, -ESRCH when the
+ * parent is gone already. */
 int prony_image_join(struct prony_image *image, unsigned index, unsigned generation);
+/* A task with a future claims it first: -ECANCELED when it was cancelled. The engine marks it DONE. */
 int prony_kernel_call(struct prony_image *image, const struct prony_task *task);
+/* Called once in every worker of the engine (see engines/foreign.h): those below `roles` run the kernel, all alive at the
+ * same time. The kernel's result, 0 for the others, -ECANCELED when the gang was stopped. */
+int prony_image_gang(struct prony_image *image, const struct prony_task *task, unsigned roles);
 void prony_image_close(struct prony_image *image);
 
 #endif

@@ -1,0 +1,417 @@
+/* How each kind of plot looks: its gnuplot script and its data. Scripts name their data by file, so that `gnuplot NAME.gp`
+ * in the folder draws the plot again. */
+#include "results/plots.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#define ROWS_MAX 16   /* series in one plot */
+#define LINES_MAX 8   /* lines that can be told apart */
+#define EVENTS_MAX 3  /* panels of counters */
+#define COUNTS_MAX 64 /* different numbers of workers */
+#define LOG_FROM 30.0 /* largest by smallest value from which an axis is logarithmic */
+
+/* Told apart in all common kinds of colour blindness, on light and on dark. */
+static const char *const palette[] = {"#2b7bba", "#e08a00", "#189e78", "#c65d9c", "#d5542c", "#7a8b99", "#a6842c", "#8a6fd1"};
+static const int marks[] = {7, 5, 9, 11, 13, 6, 4, 8};
+
+/* Text in double quotes: nothing in it can end the string or be taken for a command. */
+static void quote(FILE *out, const char *text, unsigned most)
+{
+    unsigned used = 0;
+    (void)fputc('"', out);
+    for (; *text != '\0'; text++) {
+        bool starts = ((unsigned char)*text & 0xC0) != 0x80;
+        if (starts && used++ == most) {
+            (void)fputs("..", out);
+            break;
+        }
+        if (strchr("\"\\`", *text) != NULL)
+            (void)fputc('\\', out);
+        (void)fputc(iscntrl((unsigned char)*text) ? ' ' : *text, out);
+    }
+    (void)fputc('"', out);
+}
+
+static void begin(const struct prony_drawing *drawing, unsigned width, unsigned height)
+{
+    FILE *gp = drawing->gp;
+    (void)fprintf(gp, "# Drawn by prony; `gnuplot %s.gp` in this folder draws it again.\nreset\n", drawing->name);
+    (void)fprintf(gp, "set terminal svg size %u,%u dynamic font \"system-ui,sans-serif,14\" noenhanced\n", width, height);
+    (void)fprintf(gp, "set output \"%s.svg\"\nset encoding utf8\nset datafile missing \"-\"\n", drawing->name);
+    (void)fprintf(gp, "ink = \"" PLOT_INK "\"\nset border 3 lc rgb ink\nset tics nomirror scale 0.5 textcolor rgb ink\n"
+                      "set grid lc rgb \"#c0767676\" lt 1 lw 1\nset style data lines\nset bars 0.6\n");
+}
+
+static void title(const struct prony_drawing *drawing, const char *text)
+{
+    (void)fputs("set title ", drawing->gp);
+    quote(drawing->gp, text, 80);
+    (void)fputs(" left offset 0,0.3 textcolor rgb ink\n", drawing->gp);
+}
+
+static void axis_label(FILE *gp, const char *axis, const char *text)
+{
+    (void)fprintf(gp, "set %slabel ", axis);
+    quote(gp, text, 60);
+    (void)fputs(" textcolor rgb ink\n", gp);
+}
+
+/* One figure in a data row. */
+static void number(FILE *dat, double value)
+{
+    if (isfinite(value))
+        (void)fprintf(dat, " %.9g", value);
+    else
+        (void)fputs(" -", dat);
+}
+
+static void figure(FILE *dat, const struct prony_figure *figure)
+{
+    number(dat, figure->value);
+    number(dat, isfinite(figure->low) ? figure->low : figure->value);
+    number(dat, isfinite(figure->high) ? figure->high : figure->value);
+}
+
+/* The factor and letter that make the largest value readable. */
+static double prefix(double most, const char **letter)
+{
+    static const char *const letters[] = {"", "k ", "M ", "G ", "T "};
+    double factor = 1;
+    unsigned i = 0;
+    while (most / factor >= 1000 && i < 4) {
+        factor *= 1000;
+        i++;
+    }
+    *letter = letters[i];
+    return factor;
+}
+
+/* The numbers of workers in a group, ascending; at most `room`. */
+static unsigned worker_counts(const struct prony_view *view, const struct prony_view_group *group, unsigned *counts,
+                              unsigned room)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < group->count; i++) {
+        const struct prony_view_cell *cell = prony_view_at(view, group, i);
+        unsigned at = 0;
+        if (isnan(cell->rate.value))
+            continue;
+        while (at < n && counts[at] < cell->workers)
+            at++;
+        if ((at < n && counts[at] == cell->workers) || n == room)
+            continue;
+        memmove(&counts[at + 1], &counts[at], (n - at) * sizeof *counts);
+        counts[at] = cell->workers;
+        n++;
+    }
+    return n;
+}
+
+/* The row of a series, in order of appearance, which is that of falling rates; -1 beyond the last row. */
+static int row_of(const char **rows, unsigned *n, unsigned most, const char *series)
+{
+    for (unsigned i = 0; i < *n; i++)
+        if (strcmp(rows[i], series) == 0)
+            return (int)i;
+    if (*n == most)
+        return -1;
+    rows[*n] = series;
+    return (int)(*n)++;
+}
+
+bool prony_draw_rate_wanted(const struct prony_view *view, const struct prony_view_group *group)
+{
+    return group->count > 1 && !isnan(prony_view_at(view, group, 1)->rate.value);
+}
+
+static void row_tics(FILE *gp, const char *const *rows, unsigned n)
+{
+    (void)fputs("set ytics (", gp);
+    for (unsigned i = 0; i < n; i++) {
+        (void)fputs(i > 0 ? ", " : "", gp);
+        quote(gp, rows[i], 30);
+        (void)fprintf(gp, " %u", i + 1);
+    }
+    (void)fprintf(gp, ") scale 0\nset yrange [%g:0.4]\n", n + 0.6);
+}
+
+/* Rows are engines, from the fastest down; colours and marks are numbers of workers. */
+void prony_draw_rate(const struct prony_drawing *drawing)
+{
+    const struct prony_view_group *group = drawing->group;
+    const char *rows[ROWS_MAX] = {NULL}, *letter;
+    unsigned counts[LINES_MAX], workers = worker_counts(drawing->view, group, counts, LINES_MAX), n = 0;
+    double most = 0, least = INFINITY, factor;
+    char label[128];
+    for (unsigned i = 0; i < group->count; i++)
+        if (!isnan(prony_view_at(drawing->view, group, i)->rate.value))
+            (void)row_of(rows, &n, ROWS_MAX, prony_view_at(drawing->view, group, i)->series);
+    (void)fputs("# row rate low high (items/s); one block a number of workers\n", drawing->dat);
+    for (unsigned w = 0; w < workers; w++) {
+        double dodge = workers > 1 ? 0.44 * (w / (double)(workers - 1) - 0.5) : 0;
+        (void)fprintf(drawing->dat, "%s# workers %u\n", w > 0 ? "\n\n" : "", counts[w]);
+        for (unsigned i = 0; i < group->count; i++) {
+            const struct prony_view_cell *cell = prony_view_at(drawing->view, group, i);
+            int row = isnan(cell->rate.value) ? -1 : row_of(rows, &n, ROWS_MAX, cell->series);
+            if (row < 0 || cell->workers != counts[w])
+                continue;
+            (void)fprintf(drawing->dat, "%g", row + 1 + dodge);
+            figure(drawing->dat, &cell->rate);
+            (void)fprintf(drawing->dat, " # %s\n", cell->id);
+            most = fmax(most, cell->rate.value);
+            least = fmin(least, cell->rate.value);
+        }
+    }
+    factor = prefix(most, &letter);
+    (void)snprintf(label, sizeof label, "%s%s per second%s", letter, group->unit[0] != '\0' ? group->unit : "item",
+                   most / least > LOG_FROM ? ", logarithmic" : "");
+    begin(drawing, 680, 130 + 34 * n);
+    title(drawing, drawing->title);
+    axis_label(drawing->gp, "x", label);
+    row_tics(drawing->gp, rows, n);
+    (void)fputs("set border 1\nset grid noytics\nset key outside bottom center horizontal textcolor rgb ink\n", drawing->gp);
+    if (most / least > LOG_FROM)
+        (void)fputs("set logscale x\n", drawing->gp);
+    else
+        (void)fputs("set xrange [0:*]\n", drawing->gp);
+    (void)fprintf(drawing->gp, "set format x \"%%g\"\nf = %g\nplot ", factor);
+    for (unsigned w = 0; w < workers; w++)
+        (void)fprintf(drawing->gp, "%s\"%s.dat\" index %u using ($2/f):1:($3/f):($4/f) with xerrorbars pt %d ps 0.8 lw 2 lc rgb "
+                                   "\"%s\" title \"%u worker%s\"", w > 0 ? ", \\\n     " : "", drawing->name, w, marks[w],
+                      palette[w], counts[w], counts[w] == 1 ? "" : "s");
+    (void)fputs("\n", drawing->gp);
+}
+
+bool prony_draw_speedup_wanted(const struct prony_view *view, const struct prony_view_group *group)
+{
+    unsigned first = 0;
+    for (unsigned i = 0; i < group->count; i++) {
+        const struct prony_view_cell *cell = prony_view_at(view, group, i);
+        if (isnan(cell->speedup.value) || strcmp(cell->engine, "serial") == 0)
+            continue;
+        if (first != 0 && first != cell->workers)
+            return true;
+        first = cell->workers;
+    }
+    return false;
+}
+
+static void speedup_panel(const struct prony_drawing *drawing, const char *const *rows, unsigned n, unsigned column,
+                          double spread)
+{
+    (void)fputs("plot ", drawing->gp);
+    if (column == 3)
+        (void)fputs("x with lines dt 2 lw 1.5 lc rgb ink title \"ideal\", \\\n     ", drawing->gp);
+    else
+        (void)fputs("1 with lines dt 2 lw 1.5 lc rgb ink notitle, \\\n     ", drawing->gp);
+    for (unsigned i = 0; i < n; i++) {
+        (void)fprintf(drawing->gp, "%s\"%s.dat\" index %u using ($1*(1+%g)):%u:%u:%u with yerrorlines pt %d ps 0.7 lw 1.8 lc rgb \"%s\" ",
+                      i > 0 ? ", \\\n     " : "", drawing->name, i, spread * (i - (n - 1) / 2.0), column, column + 1,
+                      column + 2, marks[i], palette[i]);
+        if (column == 3) {
+            (void)fputs("title ", drawing->gp);
+            quote(drawing->gp, rows[i], 22);
+        } else {
+            (void)fputs("notitle", drawing->gp);
+        }
+    }
+    (void)fputs("\n", drawing->gp);
+}
+
+/* One block a series, its points by rising number of workers; the fastest series first. */
+static unsigned speedup_data(const struct prony_drawing *drawing, const char **rows, const unsigned *counts, unsigned workers)
+{
+    const struct prony_view_group *group = drawing->group;
+    unsigned n = 0;
+    (void)fputs("# workers engine-row speedup low high efficiency low high; one block a series\n", drawing->dat);
+    for (unsigned i = 0; i < group->count; i++) {
+        const struct prony_view_cell *cell = prony_view_at(drawing->view, group, i);
+        if (!isnan(cell->speedup.value) && strcmp(cell->engine, "serial") != 0)
+            (void)row_of(rows, &n, LINES_MAX, cell->series);
+    }
+    for (unsigned row = 0; row < n; row++) {
+        (void)fprintf(drawing->dat, "%s# %s\n", row > 0 ? "\n\n" : "", rows[row]);
+        for (unsigned w = 0; w < workers; w++)
+            for (unsigned i = 0; i < group->count; i++) {
+                const struct prony_view_cell *cell = prony_view_at(drawing->view, group, i);
+                if (cell->workers != counts[w] || isnan(cell->speedup.value) || strcmp(cell->series, rows[row]) != 0)
+                    continue;
+                (void)fprintf(drawing->dat, "%u %u", cell->workers, row + 1);
+                figure(drawing->dat, &cell->speedup);
+                figure(drawing->dat, &cell->efficiency);
+                (void)fprintf(drawing->dat, " # %s\n", cell->id);
+            }
+    }
+    return n;
+}
+
+void prony_draw_speedup(const struct prony_drawing *drawing)
+{
+    const char *rows[LINES_MAX] = {NULL};
+    unsigned counts[COUNTS_MAX], workers = worker_counts(drawing->view, drawing->group, counts, COUNTS_MAX);
+    unsigned n = speedup_data(drawing, rows, counts, workers), most = counts[workers - 1];
+    bool wide = most > 16;
+    begin(drawing, 680, 520);
+    (void)fputs("set multiplot\nset lmargin at screen 0.09\nset rmargin at screen 0.73\n", drawing->gp);
+    (void)fputs("set tmargin at screen 0.92\nset bmargin at screen 0.50\nset key at screen 0.755,0.92 left top Left reverse "
+                "textcolor rgb ink\n", drawing->gp);
+    title(drawing, drawing->title);
+    if (wide)
+        (void)fputs("set logscale xy 2\n", drawing->gp);
+    (void)fprintf(drawing->gp, "set xrange [%g:%g]\nset yrange [%s:*]\n", wide ? 0.9 : counts[0] - 0.25, wide ? most * 1.1 : most + 0.25,
+                  wide ? "*" : "0");
+    (void)fputs("set xtics (", drawing->gp);
+    for (unsigned i = 0, said = 0; i < workers; i++)
+        if (!wide || (counts[i] & (counts[i] - 1)) == 0 || i + 1 == workers)
+            (void)fprintf(drawing->gp, "%s%u", said++ > 0 ? ", " : "", counts[i]);
+    (void)fputs(")\nset format x \"\"\n", drawing->gp);
+    axis_label(drawing->gp, "y", "times serial");
+    speedup_panel(drawing, rows, n, 3, 0.008);
+    (void)fputs("set tmargin at screen 0.43\nset bmargin at screen 0.11\nunset title\nset format x \"%g\"\nunset logscale y\n"
+                "set yrange [0:*]\n", drawing->gp);
+    axis_label(drawing->gp, "y", "efficiency");
+    axis_label(drawing->gp, "x", "workers");
+    speedup_panel(drawing, rows, n, 6, 0.008);
+    (void)fputs("unset multiplot\n", drawing->gp);
+}
+
+static double latency(const struct prony_view_cell *cell, const char *point)
+{
+    return prony_json_number(json_object_get(cell->json, "latency"), point);
+}
+
+bool prony_draw_latency_wanted(const struct prony_view *view, const struct prony_view_group *group)
+{
+    for (unsigned i = 0; i < group->count; i++)
+        if (!isnan(latency(prony_view_at(view, group, i), "p50")))
+            return true;
+    return false;
+}
+
+void prony_draw_latency(const struct prony_drawing *drawing)
+{
+    static const char *const points[] = {"p50", "p90", "p99", "p99.9", "p99.99", "max"};
+    unsigned n = 0, counts[LINES_MAX], workers = worker_counts(drawing->view, drawing->group, counts, LINES_MAX);
+    char names[LINES_MAX][96], label[64];
+    double most = 0, unit;
+    (void)fputs("# place percentile ns; one block a cell\n", drawing->dat);
+    for (unsigned i = 0; i < drawing->group->count && n < LINES_MAX; i++) {
+        const struct prony_view_cell *cell = prony_view_at(drawing->view, drawing->group, i);
+        if (isnan(latency(cell, "p50")))
+            continue;
+        (void)snprintf(names[n], sizeof names[n], workers > 1 ? "%.80s n=%u" : "%.80s", cell->series, cell->workers);
+        (void)fprintf(drawing->dat, "%s# %s\n", n > 0 ? "\n\n" : "", cell->id);
+        for (unsigned p = 0; p < 6; p++) {
+            (void)fprintf(drawing->dat, "%u %s", p + 1, points[p]);
+            number(drawing->dat, latency(cell, points[p]));
+            (void)fputc('\n', drawing->dat);
+        }
+        most = fmax(most, latency(cell, "p50"));
+        n++;
+    }
+    unit = most >= 1e6 ? 1e6 : most >= 1e3 ? 1e3 : 1;
+    (void)snprintf(label, sizeof label, "%s, logarithmic", unit == 1e6 ? "ms" : unit == 1e3 ? "\302\265s" : "ns");
+    begin(drawing, 680, 360);
+    title(drawing, drawing->title);
+    axis_label(drawing->gp, "y", label);
+    (void)fputs("set logscale y\nset format y \"%g\"\nset xrange [0.7:6.3]\nset xtics (\"p50\" 1, \"p90\" 2, \"p99\" 3, "
+                "\"p99.9\" 4, \"p99.99\" 5, \"max\" 6)\nset grid noxtics\nset rmargin at screen 0.73\n"
+                "set key at screen 0.755,0.88 left top Left reverse textcolor rgb ink\n", drawing->gp);
+    (void)fprintf(drawing->gp, "f = %g\nplot ", unit);
+    for (unsigned i = 0; i < n; i++) {
+        (void)fprintf(drawing->gp, "%s\"%s.dat\" index %u using 1:($3/f) with linespoints pt %d ps 0.7 lw 1.8 lc rgb \"%s\" title ",
+                      i > 0 ? ", \\\n     " : "", drawing->name, i, marks[i], palette[i]);
+        quote(drawing->gp, names[i], 22);
+    }
+    (void)fputs("\n", drawing->gp);
+}
+
+/* The counters of a cell's worker by event; NULL: no such worker. */
+static const json_t *event_of(const struct prony_view_cell *cell, size_t worker, const char *event)
+{
+    const json_t *workers = json_object_get(json_object_get(cell->json, "counters"), "workers");
+    return json_object_get(json_object_get(json_array_get(workers, worker), "events"), event);
+}
+
+/* The first events that some worker of the group counted more than zero of. */
+static unsigned events_of(const struct prony_view *view, const struct prony_view_group *group, const char **events)
+{
+    const char *name;
+    json_t *total;
+    unsigned n = 0;
+    for (unsigned i = 0; i < group->count && n == 0; i++) {
+        const struct prony_view_cell *cell = prony_view_at(view, group, i);
+        if (!cell->ok)
+            continue;
+        json_object_foreach (json_object_get(json_object_get(cell->json, "counters"), "total"), name, total)
+            if (n < EVENTS_MAX && prony_json_number(total, "value") > 0)
+                events[n++] = name;
+    }
+    return n;
+}
+
+bool prony_draw_counters_wanted(const struct prony_view *view, const struct prony_view_group *group)
+{
+    const char *events[EVENTS_MAX];
+    return events_of(view, group, events) > 0;
+}
+
+/* What a count is divided by: the items of all counted samples. */
+static double items_of(const struct prony_view_cell *cell)
+{
+    double repeats = prony_json_number(cell->json, "repeats"), items = prony_json_number(cell->json, "items");
+    return prony_json_number(json_object_get(cell->json, "counters"), "samples") * fmax(repeats, 1) * fmax(items, 1);
+}
+
+static double counters_data(const struct prony_drawing *drawing, const char *event, const struct prony_view_cell **rows,
+                            unsigned n)
+{
+    double most = 0;
+    for (unsigned row = 0; row < n; row++) {
+        const json_t *workers = json_object_get(json_object_get(rows[row]->json, "counters"), "workers");
+        for (size_t w = 0; w < json_array_size(workers); w++) {
+            double value = prony_json_number(event_of(rows[row], w, event), "value") / items_of(rows[row]);
+            if (!isfinite(value))
+                continue;
+            (void)fprintf(drawing->dat, "%u %.9g %zu # %s\n", row + 1, value, w, rows[row]->id);
+            most = fmax(most, value);
+        }
+    }
+    return most;
+}
+
+void prony_draw_counters(const struct prony_drawing *drawing)
+{
+    const struct prony_view_cell *rows[ROWS_MAX] = {NULL};
+    const char *events[EVENTS_MAX] = {NULL}, *names[ROWS_MAX] = {NULL};
+    char text[ROWS_MAX][96], label[160];
+    unsigned n = 0, panels = events_of(drawing->view, drawing->group, events), height;
+    for (unsigned i = 0; i < drawing->group->count && n < ROWS_MAX; i++) {
+        const struct prony_view_cell *cell = prony_view_at(drawing->view, drawing->group, i);
+        if (!cell->ok || event_of(cell, 0, events[0]) == NULL)
+            continue;
+        (void)snprintf(text[n], sizeof text[n], "%.80s n=%u", cell->series, cell->workers);
+        names[n] = text[n];
+        rows[n++] = cell;
+    }
+    height = 26 * n + 84;
+    begin(drawing, 680, 46 + panels * height);
+    (void)fprintf(drawing->gp, "set multiplot layout %u,1 title ", panels);
+    quote(drawing->gp, drawing->title, 80);
+    (void)fputs(" textcolor rgb ink\nset border 1\nset grid noytics\nset lmargin 26\nset rmargin 4\n", drawing->gp);
+    row_tics(drawing->gp, names, n);
+    (void)fputs("# row value worker (0 first); one block an event\n", drawing->dat);
+    for (unsigned panel = 0; panel < panels; panel++) {
+        const char *letter;
+        double factor;
+        (void)fprintf(drawing->dat, "%s# %s by item, of each worker\n", panel > 0 ? "\n\n" : "", events[panel]);
+        factor = prefix(counters_data(drawing, events[panel], rows, n), &letter);
+        (void)snprintf(label, sizeof label, "%s%s per %s, a point a worker", letter, events[panel], drawing->group->unit);
+        axis_label(drawing->gp, "x", label);
+        (void)fprintf(drawing->gp, "set xrange [0:*]\nset format x \"%%g\"\nplot \"%s.dat\" index %u using ($2/%g):1 with points "
+                                   "pt 6 ps 0.9 lw 2 lc rgb \"%s\" notitle\n", drawing->name, panel, factor, palette[panel]);
+    }
+    (void)fputs("unset multiplot\n", drawing->gp);
+}

@@ -1,0 +1,17 @@
+/* Shared by page.c (the order of things) and page_parts.c (tables and lists): HTML that cannot be broken by its data. */
+#ifndef PRONY_RESULTS_PAGE_H
+#define PRONY_RESULTS_PAGE_H
+
+#include "results/view.h"
+
+extern const char prony_page_css[], prony_page_js[]; /* generated from page/ */
+
+/* Text with <, >, & and quotes escaped. */
+void prony_html(FILE *out, const char *text);
+
+void prony_page_cells(FILE *out, const struct prony_view *view);
+void prony_page_unmeasured(FILE *out, const struct prony_view *view);
+void prony_page_disturbed(FILE *out, const struct prony_report *report, const struct prony_view *view);
+void prony_page_context(FILE *out, const struct prony_report *report);
+
+#endif

@@ -1,0 +1,31 @@
+/* Between plots.c (what is drawn), draw.c (how each kind looks) and gnuplot.c (who draws). */
+#ifndef PRONY_RESULTS_PLOTS_H
+#define PRONY_RESULTS_PLOTS_H
+
+#include "results/view.h"
+
+#define PLOT_INK "#767676" /* text, axes and grid; becomes currentColor, and is readable on white and black without */
+
+/* A plot under way: NAME.gp and NAME.dat. */
+struct prony_drawing {
+    const char *name, *title;
+    FILE *gp, *dat;
+    const struct prony_view *view;
+    const struct prony_view_group *group;
+};
+
+/* Each writes one plot of its kind. True when the group has enough for it. */
+bool prony_draw_rate_wanted(const struct prony_view *view, const struct prony_view_group *group);
+void prony_draw_rate(const struct prony_drawing *drawing);
+bool prony_draw_speedup_wanted(const struct prony_view *view, const struct prony_view_group *group);
+void prony_draw_speedup(const struct prony_drawing *drawing);
+bool prony_draw_latency_wanted(const struct prony_view *view, const struct prony_view_group *group);
+void prony_draw_latency(const struct prony_drawing *drawing);
+bool prony_draw_counters_wanted(const struct prony_view *view, const struct prony_view_group *group);
+void prony_draw_counters(const struct prony_drawing *drawing);
+
+/* Runs gnuplot once over all scripts in the folder, then makes each SVG fit for pages (colours, ids). Returns 0, or
+ * -errno with the reason: no gnuplot, or it failed. */
+int prony_gnuplot_run(const char *folder, const struct prony_plot *plots, unsigned n, struct prony_error *error);
+
+#endif

@@ -1,0 +1,221 @@
+/* The figures of a report. The visit is the independent unit: a visit gives one median, a cell the median of those with a
+ * distribution-free interval, a speed-up the median of the logs of ratios within blocks. */
+#include "results/model.h"
+#include "stats/stats.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAST_VISITS 6 /* for a 95% interval of a median */
+
+/* A cell's visits, reduced: time of one repetition in ns by visit. */
+struct series {
+    size_t count, marked;  /* used; left out because the machine's state moved */
+    bool dirty;            /* marked visits are used, because too few others are left */
+    double *ns;
+    unsigned *block;
+};
+
+/* The median of a visit's samples, for one repetition. */
+static double visit_ns(const struct prony_cell *cell, const struct prony_visit *visit, double *scratch)
+{
+    for (unsigned i = 0; i < visit->samples; i++)
+        scratch[i] = (double)visit->samples_ns[i] / (double)(cell->repeats > 0 ? cell->repeats : 1);
+    return prony_median(scratch, visit->samples);
+}
+
+static int series_take(const struct prony_cell *cell, struct series *series)
+{
+    size_t clean = 0, all = 0, longest = 1;
+    double *scratch;
+    memset(series, 0, sizeof *series);
+    for (unsigned i = 0; i < cell->visits_count; i++) {
+        const struct prony_visit *visit = &cell->visits[i];
+        all += visit->samples > 0;
+        clean += visit->samples > 0 && !visit->disturbed.marked;
+        longest = visit->samples > longest ? visit->samples : longest;
+    }
+    series->dirty = clean < all && clean < LEAST_VISITS;
+    series->marked = series->dirty ? 0 : all - clean;
+    series->ns = malloc((all + 1) * sizeof *series->ns);
+    series->block = malloc((all + 1) * sizeof *series->block);
+    scratch = malloc(longest * sizeof *scratch);
+    for (unsigned i = 0; scratch != NULL && series->ns != NULL && series->block != NULL && i < cell->visits_count; i++) {
+        const struct prony_visit *visit = &cell->visits[i];
+        if (visit->samples == 0 || (visit->disturbed.marked && !series->dirty))
+            continue;
+        series->ns[series->count] = visit_ns(cell, visit, scratch);
+        series->block[series->count++] = visit->block;
+    }
+    free(scratch);
+    return scratch != NULL && series->ns != NULL && series->block != NULL ? 0 : -ENOMEM;
+}
+
+static void series_free(struct series *series)
+{
+    free(series->ns);
+    free(series->block);
+}
+
+static json_t *figures(const struct prony_cell *cell, const struct series *series)
+{
+    double median = prony_median(series->ns, series->count), items = (double)cell->need.items;
+    struct prony_interval ci = prony_median_interval(series->ns, series->count, PRONY_CONFIDENCE);
+    bool counted = cell->need.items > 0 && median > 0;
+    return json_pack(
+        "{s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:n, s:n, s:n, s:n, s:n}", "median", prony_json_real(median),
+        "ci95", prony_json_pair(ci.low, ci.high), "coverage", prony_json_real(isfinite(ci.low) ? ci.coverage : NAN),
+        "visits", (int)series->count, "left_out", (int)series->marked, "marked_used", series->dirty, "mad",
+        prony_json_real(prony_mad(series->ns, series->count)), "half_width_percent",
+        prony_json_real((ci.high - ci.low) / 2 / median * 100), "rate",
+        prony_json_real(counted ? items / median * 1e9 : NAN), "rate_ci95",
+        prony_json_pair(counted ? items / ci.high * 1e9 : NAN, counted && ci.low > 0 ? items / ci.low * 1e9 : NAN),
+        "speedup", "speedup_ci95", "efficiency", "efficiency_ci95", "baseline");
+}
+
+/* Logs of base / cell over the blocks that both visited. Both series are in the order of their blocks. */
+static size_t paired_logs(const struct series *base, const struct series *cell, double scale, double *logs)
+{
+    size_t n = 0;
+    for (size_t i = 0, j = 0; i < base->count && j < cell->count;) {
+        if (base->block[i] < cell->block[j]) {
+            i++;
+        } else if (base->block[i] > cell->block[j]) {
+            j++;
+        } else {
+            if (base->ns[i] > 0 && cell->ns[j] > 0)
+                logs[n++] = log(scale * base->ns[i] / cell->ns[j]);
+            i++;
+            j++;
+        }
+    }
+    return n;
+}
+
+static int speedup(const struct prony_cell *base, const struct series *base_series, const struct prony_cell *cell,
+                   const struct series *series, json_t *stats)
+{
+    double scale = base->need.items > 0 && cell->need.items > 0 ? (double)cell->need.items / (double)base->need.items : 1;
+    double *logs = malloc((series->count + 1) * sizeof *logs), by;
+    struct prony_interval ci;
+    size_t n;
+    int bad = 0;
+    if (logs == NULL)
+        return -ENOMEM;
+    n = paired_logs(base_series, series, scale, logs);
+    ci = prony_median_interval(logs, n, PRONY_CONFIDENCE);
+    by = exp(prony_median(logs, n));
+    free(logs);
+    if (n == 0)
+        return 0;
+    bad |= json_object_set_new(stats, "speedup", prony_json_real(by));
+    bad |= json_object_set_new(stats, "speedup_ci95", prony_json_pair(exp(ci.low), exp(ci.high)));
+    bad |= json_object_set_new(stats, "efficiency", prony_json_real(by / cell->workers));
+    bad |= json_object_set_new(stats, "efficiency_ci95",
+                               prony_json_pair(exp(ci.low) / cell->workers, exp(ci.high) / cell->workers));
+    bad |= json_object_set_new(stats, "baseline", prony_json_text(base->id));
+    return bad != 0 ? -ENOMEM : 0;
+}
+
+/* What two cells must share to be compared: the workload with all its parameters, and the channel. */
+static char *key_of(const struct prony_cell *cell, bool with_policy)
+{
+    char *key = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&key, &bytes);
+    if (out == NULL)
+        return NULL;
+    (void)fprintf(out, "%s", cell->workload->head.name);
+    for (unsigned i = 0; i < cell->workload_params.count; i++)
+        (void)fprintf(out, "\n%s=%s", cell->workload_params.values[i].option->name, cell->workload_params.values[i].text);
+    if (cell->channel != NULL)
+        (void)fprintf(out, "\n%s", cell->channel->head.name);
+    if (with_policy)
+        (void)fprintf(out, "\n@%s", cell->placement.policy);
+    return fclose(out) == 0 ? key : NULL;
+}
+
+static int index_add(json_t *index, const struct prony_cell *cell, bool with_policy, size_t i)
+{
+    char *key = key_of(cell, with_policy);
+    int bad = 0;
+    if (key == NULL)
+        return -ENOMEM;
+    if (json_object_get(index, key) == NULL)
+        bad = json_object_set_new_nocheck(index, key, json_integer((json_int_t)i));
+    free(key);
+    return bad != 0 ? -ENOMEM : 0;
+}
+
+/* The position of the serial cell to compare with; the same policy is preferred. -1: none; -ENOMEM. */
+static json_int_t index_find(const json_t *index, const struct prony_cell *cell)
+{
+    for (int with_policy = 1; with_policy >= 0; with_policy--) {
+        char *key = key_of(cell, with_policy != 0);
+        const json_t *found;
+        if (key == NULL)
+            return -ENOMEM;
+        found = json_object_get(index, key);
+        free(key);
+        if (found != NULL)
+            return json_integer_value(found);
+    }
+    return -1;
+}
+
+static bool measured(const struct prony_cell *cell)
+{
+    return (cell->outcome == PRONY_OK || cell->outcome == PRONY_INTERRUPTED) && cell->visits_count > 0;
+}
+
+/* Shapes that the speed-up is defined for. */
+static bool scales(const struct prony_cell *cell)
+{
+    return cell->workload->shape == PRONY_MAP || cell->workload->shape == PRONY_TASKS;
+}
+
+static int speedups_add(const struct prony_run *run, const struct series *series, json_t *cells)
+{
+    json_t *index = json_object();
+    int code = index == NULL ? -ENOMEM : 0;
+    for (unsigned i = 0; i < run->count && code == 0; i++) {
+        const struct prony_cell *cell = &run->cells[i];
+        if (measured(cell) && scales(cell) && strcmp(cell->engine->head.name, "serial") == 0) {
+            code = index_add(index, cell, true, i);
+            code = code != 0 ? code : index_add(index, cell, false, i);
+        }
+    }
+    for (unsigned i = 0; i < run->count && code == 0; i++) {
+        const struct prony_cell *cell = &run->cells[i];
+        json_int_t base;
+        if (!measured(cell) || !scales(cell) || (cell->engine->head.caps & PRONY_CAP_DRY) != 0)
+            continue;
+        base = index_find(index, cell);
+        if (base >= 0)
+            code = speedup(&run->cells[base], &series[base], cell, &series[i],
+                           json_object_get(json_array_get(cells, i), "stats"));
+        else if (base == -ENOMEM)
+            code = -ENOMEM;
+    }
+    json_decref(index);
+    return code;
+}
+
+int prony_stats_add(const struct prony_run *run, json_t *cells)
+{
+    struct series *series = calloc(run->count + 1u, sizeof *series);
+    int code = series == NULL ? -ENOMEM : 0;
+    for (unsigned i = 0; i < run->count && code == 0; i++) {
+        if ((code = series_take(&run->cells[i], &series[i])) == 0 &&
+            json_object_set_new(json_array_get(cells, i), "stats", figures(&run->cells[i], &series[i])) != 0)
+            code = -ENOMEM;
+    }
+    if (code == 0)
+        code = speedups_add(run, series, cells);
+    for (unsigned i = 0; series != NULL && i < run->count; i++)
+        series_free(&series[i]);
+    free(series);
+    return code;
+}

@@ -1,0 +1,111 @@
+/* The table on stdout after a run. */
+#include "results/view.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+struct pen {
+    FILE *out;
+    unsigned width;
+    const char *bold, *dim, *red, *plain;
+};
+
+/* Bytes of a text that fill at most `room` columns, whole UTF-8 characters only. */
+static int fitting(const char *text, unsigned room)
+{
+    unsigned columns = 0;
+    int bytes = 0;
+    for (; text[bytes] != '\0'; bytes++)
+        if (((unsigned char)text[bytes] & 0xC0) != 0x80 && columns++ == room)
+            break;
+    return bytes;
+}
+
+static void interval_say(char *text, size_t bytes, const struct prony_figure *time)
+{
+    double percent = fmax(time->high - time->value, time->value - time->low) / time->value * 100;
+    if (isnan(percent))
+        (void)snprintf(text, bytes, "-");
+    else
+        (void)snprintf(text, bytes, "%.*f%%", percent < 9.95 ? 1 : 0, percent);
+}
+
+static void measured_row(const struct pen *pen, const struct prony_view_cell *cell, unsigned name)
+{
+    char time[32], spread[32], rate[32], speedup[48] = "-";
+    const char *flag = cell->marked > 0 ? " *" : "";
+    interval_say(spread, sizeof spread, &cell->time_ns);
+    if (!isnan(cell->speedup.value))
+        (void)snprintf(speedup, sizeof speedup, "%.2f", cell->speedup.value);
+    (void)fprintf(pen->out, "  %-*.*s %5u %9s %6s %9s/s %9s%s\n", (int)name, fitting(cell->series, name), cell->series,
+                  cell->workers, prony_text_of_ns(cell->time_ns.value, time, sizeof time), spread,
+                  prony_text_of_count(cell->rate.value, rate, sizeof rate), speedup, flag);
+}
+
+static void other_row(const struct pen *pen, const struct prony_view_cell *cell, unsigned name)
+{
+    unsigned used = 2 + name + 1 + 5 + 1 + (unsigned)strlen(cell->status) + 2;
+    unsigned room = pen->width > used + 8 ? pen->width - used : 8;
+    bool failed = strcmp(cell->status, "failed") == 0;
+    int bytes = fitting(cell->reason, room);
+    bool cut = cell->reason[bytes] != '\0';
+    if (cut)
+        bytes = fitting(cell->reason, room - 3);
+    (void)fprintf(pen->out, "  %-*.*s %5u %s%s: %.*s%s%s\n", (int)name, fitting(cell->series, name), cell->series,
+                  cell->workers, failed ? pen->red : pen->dim, cell->status, bytes, cell->reason, cut ? "..." : "",
+                  pen->plain);
+}
+
+static void group_say(const struct pen *pen, const struct prony_view *view, const struct prony_view_group *group, unsigned name)
+{
+    char verdict[512];
+    (void)fprintf(pen->out, "%s%s%s%s%s%s\n", pen->bold, group->label, pen->plain, pen->dim,
+                  group->unit[0] != '\0' ? ", in items of one " : "", group->unit);
+    (void)fputs(pen->plain, pen->out);
+    for (unsigned i = 0; i < group->count; i++) {
+        const struct prony_view_cell *cell = prony_view_at(view, group, i);
+        if (!isnan(cell->time_ns.value) && cell->visits > 0)
+            measured_row(pen, cell, name);
+        if (!cell->ok)
+            other_row(pen, cell, name);
+    }
+    if (prony_view_verdict(view, group, verdict, sizeof verdict)[0] != '\0')
+        (void)fprintf(pen->out, "  %s%s%s\n", pen->dim, verdict, pen->plain);
+    (void)fputc('\n', pen->out);
+}
+
+static void foot_say(const struct pen *pen, const struct prony_report *report, const struct prony_view *view)
+{
+    char trouble[160], wall[32];
+    const json_t *plan = json_object_get(report->root, "plan");
+    (void)fprintf(pen->out, "%u cells: %u ok, %u failed, %u skipped, %u interrupted; %s of wall time\n", view->count,
+                  view->ok, view->failed, view->skipped, view->interrupted,
+                  prony_text_of_ns(prony_json_number(plan, "wall_ns"), wall, sizeof wall));
+    if (view->marked_visits > 0)
+        (void)fprintf(pen->out, "* the machine's state moved during %u of %u visits; those are marked in the report\n",
+                      view->marked_visits, view->visits);
+    if (prony_view_trouble(view, report, trouble, sizeof trouble)[0] != '\0')
+        (void)fprintf(pen->out, "%s%s%s\n", pen->red, trouble, pen->plain);
+}
+
+int prony_report_table(const struct prony_report *report, FILE *out, unsigned width, bool colour)
+{
+    struct pen pen = {out, width < 60 ? 60 : width, colour ? "\033[1m" : "", colour ? "\033[2m" : "", colour ? "\033[31m" : "",
+                      colour ? "\033[0m" : ""};
+    struct prony_view view;
+    unsigned name = 12, most = pen.width - 52 > 60 ? 60 : pen.width - 52;
+    int code = prony_view_make(report, &view);
+    if (code != 0)
+        return code;
+    for (unsigned i = 0; i < view.count; i++)
+        name = strlen(view.cell[i].series) > name ? (unsigned)strlen(view.cell[i].series) : name;
+    name = name > most ? most : name;
+    (void)fprintf(out, "%s  %-*s %5s %9s %6s %11s %9s%s\n", pen.dim, (int)name, "", "n", "time", "+-", "rate", "speed-up",
+                  pen.plain);
+    for (unsigned i = 0; i < view.groups; i++)
+        group_say(&pen, &view, &view.group[i], name);
+    foot_say(&pen, report, &view);
+    prony_view_free(&view);
+    return ferror(out) ? -EIO : 0;
+}

@@ -1,0 +1,248 @@
+/* Groups and names of cells: only what differs is said. Everything is linear in the cells, but for one sort. */
+#include "results/view.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What differs between the cells of a workload: "primes\nprimes.items" -> its first value, then true once another came. */
+static int differences_note(json_t *seen, const char *scope, const char *key, json_t *value)
+{
+    char name[256];
+    json_t *first;
+    (void)snprintf(name, sizeof name, "%s\n%s", scope, key);
+    first = json_object_get(seen, name);
+    if (first == NULL) {
+        json_t *holder = json_pack("[O]", value);
+        return json_object_set_new_nocheck(seen, name, holder);
+    }
+    return json_array_size(first) == 1 && !json_equal(json_array_get(first, 0), value) ? json_array_append_new(first, json_true())
+                                                                                       : 0;
+}
+
+static bool differs(const json_t *seen, const char *scope, const char *key)
+{
+    char name[256];
+    (void)snprintf(name, sizeof name, "%s\n%s", scope, key);
+    return json_array_size(json_object_get(seen, name)) > 1;
+}
+
+static bool is_of(const char *key, const char *plugin)
+{
+    size_t length = strlen(plugin);
+    return strncmp(key, plugin, length) == 0 && key[length] == '.';
+}
+
+static int differences_take(json_t *seen, const json_t *cell)
+{
+    const char *workload = prony_json_string(cell, "workload"), *engine = prony_json_string(cell, "engine"), *key;
+    json_t *policy = json_object_get(json_object_get(cell, "placement"), "policy"), *value;
+    json_t *channel = json_object_get(cell, "channel");
+    char scope[256];
+    int bad = 0;
+    (void)snprintf(scope, sizeof scope, "%s\n%s", workload, engine);
+    if (policy != NULL)
+        bad |= differences_note(seen, workload, "placement", policy);
+    if (json_is_string(channel))
+        bad |= differences_note(seen, workload, "channel", channel);
+    json_object_foreach (json_object_get(cell, "params"), key, value)
+        bad |= differences_note(seen, is_of(key, engine) ? scope : workload, key, value);
+    return bad;
+}
+
+/* "items=20k": the key without its plug-in, numbers short where that loses nothing. */
+static void param_say(FILE *out, const char *key, const json_t *value)
+{
+    const char *dot = strchr(key, '.');
+    (void)fprintf(out, " %s=", dot != NULL ? dot + 1 : key);
+    if (json_is_integer(value)) {
+        json_int_t n = json_integer_value(value);
+        if (n != 0 && n % 1000000 == 0)
+            (void)fprintf(out, "%lldM", (long long)n / 1000000);
+        else if (n != 0 && n % 1024 == 0)
+            (void)fprintf(out, "%lldKi", (long long)n / 1024);
+        else if (n != 0 && n % 1000 == 0)
+            (void)fprintf(out, "%lldk", (long long)n / 1000);
+        else
+            (void)fprintf(out, "%lld", (long long)n);
+    } else if (json_is_real(value)) {
+        (void)fprintf(out, "%g", json_real_value(value));
+    } else {
+        (void)fputs(json_is_boolean(value) ? json_is_true(value) ? "yes" : "no" : json_string_value(value), out);
+    }
+}
+
+static char *group_name(const json_t *seen, const json_t *cell)
+{
+    const char *workload = prony_json_string(cell, "workload"), *key;
+    char *name = NULL;
+    size_t bytes;
+    json_t *value;
+    FILE *out = open_memstream(&name, &bytes);
+    if (out == NULL)
+        return NULL;
+    (void)fputs(workload, out);
+    json_object_foreach (json_object_get(cell, "params"), key, value)
+        if (is_of(key, workload) && differs(seen, workload, key))
+            param_say(out, key, value);
+    return fclose(out) == 0 ? name : NULL;
+}
+
+static char *series_name(const json_t *seen, const json_t *cell)
+{
+    const char *workload = prony_json_string(cell, "workload"), *engine = prony_json_string(cell, "engine"), *key;
+    char *name = NULL, scope[256];
+    size_t bytes;
+    json_t *value;
+    FILE *out = open_memstream(&name, &bytes);
+    if (out == NULL)
+        return NULL;
+    (void)snprintf(scope, sizeof scope, "%s\n%s", workload, engine);
+    (void)fputs(engine, out);
+    if (differs(seen, workload, "channel") && json_is_string(json_object_get(cell, "channel")))
+        (void)fprintf(out, " over %s", prony_json_string(cell, "channel"));
+    if (differs(seen, workload, "placement"))
+        (void)fprintf(out, " %s", prony_json_string(json_object_get(cell, "placement"), "policy"));
+    json_object_foreach (json_object_get(cell, "params"), key, value)
+        if (!is_of(key, workload) && differs(seen, is_of(key, engine) ? scope : workload, key))
+            param_say(out, key, value);
+    return fclose(out) == 0 ? name : NULL;
+}
+
+static struct prony_figure figure(const json_t *stats, const char *key, const char *interval)
+{
+    struct prony_figure found = {prony_json_number(stats, key), prony_json_end(stats, interval, 0),
+                                 prony_json_end(stats, interval, 1)};
+    return found;
+}
+
+static void cell_take(const json_t *json, struct prony_view_cell *cell)
+{
+    const json_t *stats = json_object_get(json, "stats"), *visit;
+    size_t i;
+    cell->json = json;
+    cell->id = prony_json_string(json, "id");
+    cell->engine = prony_json_string(json, "engine");
+    cell->workload = prony_json_string(json, "workload");
+    cell->status = prony_json_string(json, "status");
+    cell->reason = prony_json_string(json, "reason");
+    cell->unit = prony_json_string(json, "unit");
+    cell->shape = prony_json_string(json, "shape");
+    cell->workers = (unsigned)json_integer_value(json_object_get(json, "workers"));
+    cell->ok = strcmp(cell->status, "ok") == 0;
+    cell->baseline = json_is_true(json_object_get(json, "baseline"));
+    cell->dry = json_is_true(json_object_get(json, "dry"));
+    cell->time_ns = figure(stats, "median", "ci95");
+    cell->rate = figure(stats, "rate", "rate_ci95");
+    cell->speedup = figure(stats, "speedup", "speedup_ci95");
+    cell->efficiency = figure(stats, "efficiency", "efficiency_ci95");
+    json_array_foreach (json_object_get(json, "visits"), i, visit) {
+        cell->visits++;
+        cell->marked += json_is_true(json_object_get(json_object_get(visit, "disturbed"), "marked"));
+    }
+}
+
+static void counts_take(struct prony_view *view, const struct prony_view_cell *cell)
+{
+    view->visits += cell->visits;
+    view->marked_visits += cell->marked;
+    if (cell->ok)
+        view->ok++;
+    else if (strcmp(cell->status, "failed") == 0)
+        view->failed++;
+    else if (strcmp(cell->status, "skipped") == 0)
+        view->skipped++;
+    else
+        view->interrupted++;
+}
+
+/* Measured before not, greater rate before lesser, then as in the report. */
+static int by_group_and_rate(const void *a, const void *b, void *context)
+{
+    const struct prony_view *view = context;
+    unsigned i = *(const unsigned *)a, j = *(const unsigned *)b;
+    const struct prony_view_cell *x = &view->cell[i], *y = &view->cell[j];
+    if (x->group != y->group)
+        return x->group < y->group ? -1 : 1;
+    if (isnan(x->rate.value) != isnan(y->rate.value))
+        return isnan(x->rate.value) ? 1 : -1;
+    if (!isnan(x->rate.value) && x->rate.value != y->rate.value)
+        return x->rate.value > y->rate.value ? -1 : 1;
+    return i < j ? -1 : i > j;
+}
+
+/* Gives a cell its group: the one of its name, or a new one. */
+static int group_take(struct prony_view *view, json_t *groups, char *name, struct prony_view_cell *cell)
+{
+    const json_t *known = name == NULL ? NULL : json_object_get(groups, name);
+    if (name == NULL)
+        return -ENOMEM;
+    if (known != NULL) {
+        cell->group = (unsigned)json_integer_value(known);
+        free(name);
+    } else {
+        struct prony_view_group *group = &view->group[view->groups];
+        cell->group = view->groups++;
+        group->label = name;
+        group->workload = cell->workload;
+        group->unit = cell->unit;
+        group->shape = cell->shape;
+        if (json_object_set_new_nocheck(groups, name, json_integer(cell->group)) != 0)
+            return -ENOMEM;
+    }
+    view->group[cell->group].count++;
+    return 0;
+}
+
+int prony_view_make(const struct prony_report *report, struct prony_view *view)
+{
+    const json_t *cells = json_object_get(report->root, "cells"), *json;
+    json_t *seen = json_object(), *groups = json_object();
+    size_t i, n = json_array_size(cells);
+    int code = seen == NULL || groups == NULL ? -ENOMEM : 0;
+    memset(view, 0, sizeof *view);
+    view->cell = calloc(n + 1, sizeof *view->cell);
+    view->group = calloc(n + 1, sizeof *view->group);
+    view->order = calloc(n + 1, sizeof *view->order);
+    if (view->cell == NULL || view->group == NULL || view->order == NULL)
+        code = -ENOMEM;
+    json_array_foreach (cells, i, json)
+        if (code == 0 && differences_take(seen, json) != 0)
+            code = -ENOMEM;
+    for (i = 0; i < n && code == 0; i++) {
+        struct prony_view_cell *cell = &view->cell[view->count];
+        cell_take(json_array_get(cells, i), cell);
+        cell->series = series_name(seen, cell->json);
+        view->order[view->count++] = (unsigned)i;
+        counts_take(view, cell);
+        code = cell->series == NULL ? -ENOMEM : group_take(view, groups, group_name(seen, cell->json), cell);
+    }
+    json_decref(seen);
+    json_decref(groups);
+    if (code != 0) {
+        prony_view_free(view);
+        return code;
+    }
+    for (unsigned g = 0, first = 0; g < view->groups; first += view->group[g++].count)
+        view->group[g].first = first;
+    qsort_r(view->order, view->count, sizeof *view->order, by_group_and_rate, view);
+    return 0;
+}
+
+void prony_view_free(struct prony_view *view)
+{
+    for (unsigned i = 0; i < view->count; i++)
+        free(view->cell[i].series);
+    for (unsigned i = 0; i < view->groups; i++)
+        free(view->group[i].label);
+    free(view->cell);
+    free(view->group);
+    free(view->order);
+    memset(view, 0, sizeof *view);
+}
+
+const struct prony_view_cell *prony_view_at(const struct prony_view *view, const struct prony_view_group *group, unsigned i)
+{
+    return &view->cell[view->order[group->first + i]];
+}

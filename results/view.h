@@ -1,0 +1,49 @@
+/* A report as tables and pages show it: cells with their figures, in groups that can be compared (one workload with one
+ * set of parameters), each cell named by what sets it apart in its group. Borrows from the report, which must outlive it. */
+#ifndef PRONY_RESULTS_VIEW_H
+#define PRONY_RESULTS_VIEW_H
+
+#include "results/model.h"
+
+struct prony_figure {
+    double value, low, high; /* NaN: none */
+};
+
+struct prony_view_cell {
+    const json_t *json;
+    const char *id, *engine, *workload, *status, *reason, *unit, *shape;
+    char *series;            /* "fork", "thread wait=spin", "fork over pipe, spread" */
+    unsigned workers, group, visits, marked;
+    bool ok, baseline, dry;
+    struct prony_figure time_ns, rate, speedup, efficiency;
+};
+
+struct prony_view_group {
+    char *label;             /* "primes", "primes items=20k", "pingpong over pipe" */
+    const char *workload, *unit, *shape;
+    unsigned first, count;   /* in view->order: measured ones first, by falling rate */
+};
+
+struct prony_view {
+    unsigned count, groups;
+    struct prony_view_cell *cell;   /* in the order of the report */
+    struct prony_view_group *group; /* in the order in which they first appear */
+    unsigned *order;                /* all cells, group by group */
+    unsigned ok, failed, skipped, interrupted, marked_visits, visits;
+};
+
+int prony_view_make(const struct prony_report *report, struct prony_view *view);
+void prony_view_free(struct prony_view *view);
+/* The cell at place i of a group. */
+const struct prony_view_cell *prony_view_at(const struct prony_view *view, const struct prony_view_group *group, unsigned i);
+/* The best measured cell of each series of a group, fastest first; dry engines do not race. Writes at most `room`. */
+unsigned prony_view_race(const struct prony_view *view, const struct prony_view_group *group,
+                         const struct prony_view_cell **racers, unsigned room);
+/* Which engine was fastest, in words; no winner where intervals overlap. "" when nothing was measured. */
+const char *prony_view_verdict(const struct prony_view *view, const struct prony_view_group *group, char *text, size_t bytes);
+/* "interrupted: 12 of 40 cells were measured" and "2 cells failed" in one line; "" when all is well. */
+const char *prony_view_trouble(const struct prony_view *view, const struct prony_report *report, char *text, size_t bytes);
+/* "1.93 M numbers/s" */
+const char *prony_view_rate(double rate, const char *unit, char *text, size_t bytes);
+
+#endif

@@ -40,7 +40,7 @@ struct python {
     struct prony_child child;
     int broken;        /* the code that every call returns from now on; 0: alive */
     int64_t chunksize;
-    uint64_t *pending; /* futures under way; future->pad is the place in here */
+    uint64_t *pending; /* futures under way; future->outer is the place in here */
     size_t count, room;
     char about[256];
 };
@@ -120,9 +120,9 @@ static void future_done(struct prony_future *future, int status)
 /* Takes a future off the list. */
 static void forget(struct python *python, uint64_t offset)
 {
-    uint64_t last = python->pending[--python->count], place = future_at(python, offset)->pad;
+    uint64_t last = python->pending[--python->count], place = future_at(python, offset)->outer;
     python->pending[place] = last;
-    future_at(python, last)->pad = place;
+    future_at(python, last)->outer = place;
 }
 
 static void fail_pending(struct python *python, int code)
@@ -406,7 +406,7 @@ static int enlist(struct python *python, struct prony_task *task)
     future->status = 0;
     future->begun_ns = future->ended_ns = future->done_ns = 0;
     future->queued_ns = prony_now_ns();
-    future->pad = python->count;
+    future->outer = python->count;
     __atomic_store_n(&future->state, task->ticket << 2 | PRONY_QUEUED, __ATOMIC_RELEASE);
     python->pending[python->count++] = task->future;
     return 0;

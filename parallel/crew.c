@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define SPINS 2000u          /* looks before an adaptive worker sleeps: about 50 us */
+#define SPINS_CROWDED 50u    /* the same where workers outnumber processors */
 #define START_NS 10000000000 /* a worker that is not there after this long never comes */
 #define EARLY_DEATHS 8u      /* in a row, before they were at work: give up */
 
@@ -184,11 +186,27 @@ static int await_ready(struct prony_crew *crew, struct prony_error *error)
     return 0;
 }
 
+static unsigned spins_of(const struct prony_crew *crew)
+{
+    const int *pus = crew->setup->pus;
+    cpu_set_t allowed;
+    if (crew->policy.idle != PRONY_IDLE_ADAPTIVE)
+        return crew->policy.idle == PRONY_IDLE_SPIN ? UINT32_MAX : 0;
+    for (unsigned i = 1; pus != NULL && i < crew->workers; i++)
+        for (unsigned j = 0; j < i && pus[i] >= 0; j++)
+            if (pus[i] == pus[j])
+                return SPINS_CROWDED;
+    if ((pus == NULL || pus[0] < 0) && sched_getaffinity(0, sizeof allowed, &allowed) == 0 &&
+        (unsigned)CPU_COUNT(&allowed) < crew->workers)
+        return SPINS_CROWDED;
+    return SPINS;
+}
+
 int prony_crew_open(struct prony_crew *crew, struct prony_error *error)
 {
     int code = 0;
     crew->workers = crew->setup->workers;
-    crew->spins = crew->policy.idle == PRONY_IDLE_SPIN ? UINT32_MAX : crew->policy.idle == PRONY_IDLE_PARK ? 0 : SPINS;
+    crew->spins = spins_of(crew);
     crew->hall = (struct prony_hall *)(void *)(crew->setup->base + crew->setup->area.off);
     crew->desks = (struct prony_desk *)(void *)(crew->hall + 1);
     crew->mates = calloc(crew->workers, sizeof *crew->mates);

@@ -45,6 +45,7 @@ struct prony_desk {
 struct prony_hall {
     alignas(64) uint32_t bell; /* futex: the caller sleeps on it */
     uint32_t caller_waits;
+    uint32_t wants_room; /* the caller waits until queues move */
     alignas(64) uint32_t closing;
     uint32_t parked;
     uint32_t roles;
@@ -97,6 +98,7 @@ struct prony_crew {
     struct prony_mate *mates;
     unsigned workers, spins, polls, early_deaths;
     uint32_t gangs, ticket;
+    bool draining; /* the caller looks again and again: not every end of a task is told */
     int broken;  /* workers cannot be replaced any more: why */
 };
 

@@ -11,7 +11,6 @@
 #define STOP 0x80000000u    /* in hall->barrier: a peer died, or the caller gave up */
 #define ARRIVED 0x0000ffffu /* how many wait; between the two the phase */
 #define PHASE 0x00010000u
-#define SPINS 2000u
 #define GRACE_NS 100000000 /* for kernels that look at ops->stopped, after a timeout */
 
 struct gang {
@@ -133,7 +132,8 @@ static int withdraw(uint32_t *word, uint32_t phase)
 
 int prony_crew_barrier(struct prony_worker *worker, int64_t timeout_ns)
 {
-    uint32_t *word = &prony_body_of(worker)->crew->hall->barrier;
+    const struct prony_crew *crew = prony_body_of(worker)->crew;
+    uint32_t *word = &crew->hall->barrier;
     uint32_t seen = __atomic_load_n(word, __ATOMIC_ACQUIRE), phase, next;
     uint64_t deadline = timeout_ns < 0 ? UINT64_MAX : prony_deadline(timeout_ns);
     do {
@@ -154,7 +154,7 @@ int prony_crew_barrier(struct prony_worker *worker, int64_t timeout_ns)
             return (seen & ~ARRIVED & ~STOP) == phase ? -ECANCELED : 0;
         if ((seen & ~ARRIVED) != phase)
             return 0;
-        if (spins < SPINS) {
+        if (spins < crew->spins) {
             prony_pause();
             continue;
         }

@@ -73,7 +73,7 @@ static int64_t nap(const struct prony_crew *crew, uint64_t deadline)
         uint64_t now = prony_now_ns();
         left = deadline > now ? (int64_t)(deadline - now) : 0;
     }
-    if (crew->policy.staff == PRONY_PROCESSES && (left < 0 || left > LOOK_NS))
+    if ((crew->policy.staff == PRONY_PROCESSES || crew->draining) && (left < 0 || left > LOOK_NS))
         left = LOOK_NS;
     return left;
 }

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define RUN 16u        /* tasks put into one inbox before the next one's turn */
-#define STEAL_LOOKS 32 /* idle looks before a worker takes from other inboxes */
+#define TELL 64u       /* done tasks before a caller who waits for room is told */
+#define STEAL_LOOKS 32u/* idle looks before a worker takes from other inboxes */
 
 static uint64_t line(uint64_t bytes)
 {
@@ -37,7 +38,13 @@ static bool serve_inbox(struct prony_body *me)
         return false;
     if (prony_future_claim(me, entry))
         prony_future_run(me, entry);
-    __atomic_store_n(&inbox->head, ++me->head, __ATOMIC_RELEASE);
+    if (++me->head % TELL != 0) {
+        __atomic_store_n(&inbox->head, me->head, __ATOMIC_RELEASE);
+    } else {
+        __atomic_store_n(&inbox->head, me->head, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&me->crew->hall->wants_room, __ATOMIC_SEQ_CST) != 0)
+            prony_crew_ring(me->crew);
+    }
     return true;
 }
 
@@ -144,18 +151,21 @@ int prony_pool_open(const struct prony_setup *setup, const struct prony_policy *
 static uint64_t pending(struct prony_pool *pool, unsigned i, bool look)
 {
     if (look)
-        pool->seen[i] = __atomic_load_n(&pool->inbox[i].head, __ATOMIC_ACQUIRE);
+        pool->seen[i] = __atomic_load_n(&pool->inbox[i].head, __ATOMIC_SEQ_CST);
     return pool->tail[i] - pool->seen[i];
 }
 
 static bool any_room(void *context, bool sleep)
 {
     struct prony_pool *pool = context;
-    (void)sleep;
-    for (unsigned i = 0; i < pool->crew.workers; i++)
-        if (pending(pool, i, true) < PRONY_INBOX)
-            return true;
-    return false;
+    bool room = false;
+    if (sleep)
+        __atomic_store_n(&pool->crew.hall->wants_room, 1, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < pool->crew.workers && !room; i++)
+        room = pending(pool, i, true) < PRONY_INBOX;
+    if (room)
+        __atomic_store_n(&pool->crew.hall->wants_room, 0, __ATOMIC_RELAXED);
+    return room;
 }
 
 /* The inbox whose turn it is, or a following one that is emptier. */
@@ -258,6 +268,7 @@ int prony_pool_close(struct prony_pool *pool, int drain, int64_t timeout_ns)
     int code = 0, left;
     if (pool == NULL)
         return 0;
+    pool->crew.draining = true;
     if (drain)
         code = prony_crew_await(&pool->crew, drained, pool, deadline);
     cancel_queued(pool);

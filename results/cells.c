@@ -1,9 +1,12 @@
 /* One cell of a run as JSON: what it is, its raw samples, what its workers counted. */
+#include "measure/counters.h"
 #include "results/model.h"
 #include "stats/stats.h"
 
 #include <math.h>
 #include <string.h>
+
+#define METRICS_MAX 32
 
 static json_t *param_json(const struct prony_param *param)
 {
@@ -177,6 +180,39 @@ static json_t *total_json(const struct prony_cell *cell, size_t event)
     return json_pack("{s:I, s:s, s:s}", "value", (json_int_t)sum, "status", status_name(status), "reason", "");
 }
 
+/* The totals as the formulas of derived metrics take them: sums over the workers, nothing where one did not count. */
+static void totals(const struct prony_run *run, const struct prony_cell *cell, struct prony_value *sums)
+{
+    for (size_t i = 0; i < run->method.events.count && i < PRONY_EVENTS_MAX; i++) {
+        sums[i].status = PRONY_COUNTED;
+        for (unsigned w = 0; w < cell->workers; w++) {
+            if (cell->who[w].values == NULL || !has_value(&cell->who[w].values[i])) {
+                sums[i].status = PRONY_NOT_SUPPORTED;
+                break;
+            }
+            sums[i].value += cell->who[w].values[i].value;
+        }
+    }
+}
+
+static json_t *derived_json(const struct prony_run *run, const struct prony_cell *cell)
+{
+    const struct prony_metric *metrics[METRICS_MAX];
+    struct prony_value sums[PRONY_EVENTS_MAX];
+    const char *provider = run->method.provider != NULL ? run->method.provider->head.name : "none";
+    unsigned n = prony_counters_metrics(provider, &run->method.events, metrics, METRICS_MAX);
+    json_t *derived = json_object();
+    memset(sums, 0, sizeof sums);
+    totals(run, cell, sums);
+    for (unsigned i = 0; i < n && i < METRICS_MAX; i++) {
+        double value = prony_counters_metric(metrics[i], &run->method.events, sums);
+        (void)json_object_set_new(derived, metrics[i]->name,
+                                  json_pack("{s:o, s:o, s:o}", "value", prony_json_real(value), "text",
+                                            prony_json_text(metrics[i]->text), "formula", prony_json_text(metrics[i]->formula)));
+    }
+    return derived;
+}
+
 static json_t *counters_json(const struct prony_run *run, const struct prony_cell *cell)
 {
     const struct prony_provider *provider = run->method.provider;
@@ -187,7 +223,7 @@ static json_t *counters_json(const struct prony_run *run, const struct prony_cel
         (void)json_object_set_new(total, run->method.events.item[i], total_json(cell, i));
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "provider", provider != NULL ? provider->head.name : "none",
                      "samples", prony_json_count(cell->counted_samples), "read_ns", prony_json_real(cell->counter_read_ns),
-                     "workers", workers, "total", total, "derived", json_object());
+                     "workers", workers, "total", total, "derived", cell->who != NULL ? derived_json(run, cell) : json_object());
 }
 
 /* Cells that the end of the run left waiting are interrupted ones; the reason says that they never began. */
@@ -223,7 +259,7 @@ json_t *prony_cell_json(const struct prony_run *run, const struct prony_cell *ce
                         (json_int_t)cell->need.items, "unit", prony_json_text(cell->workload->unit), "operations",
                         cell->need.operations > 0 ? json_integer(cell->need.operations) : json_null(), "repeats",
                         (json_int_t)cell->repeats, "warm", warm, "launches", (int)cell->launches, "visits",
-                        visits_json(cell), "stats", "latency", latency_json(cell->latency), "caller_pu", pu_json(cell->caller_pu),
+                        visits_json(cell), "stats", "latency", latency_json(cell->outcome == PRONY_FAILED ? NULL : cell->latency), "caller_pu", pu_json(cell->caller_pu),
                         "caller_share", prony_json_real(cell->caller_share), "counters", counters_json(run, cell),
                         "verified", (json_int_t)cell->verified, "spent_ns", prony_json_count(cell->spent_ns));
     if (what != NULL && figures != NULL && json_object_update(what, figures) == 0) {

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#define WIDTH 560u    /* that a card of the page has on a screen, and a phone can still show */
 #define ROWS_MAX 16   /* series in one plot */
 #define LINES_MAX 8   /* lines that can be told apart */
 #define EVENTS_MAX 3  /* panels of counters */
@@ -41,14 +42,22 @@ static void begin(const struct prony_drawing *drawing, unsigned width, unsigned 
     (void)fprintf(gp, "set terminal svg size %u,%u dynamic font \"system-ui,sans-serif,14\" noenhanced\n", width, height);
     (void)fprintf(gp, "set output \"%s.svg\"\nset encoding utf8\nset datafile missing \"-\"\n", drawing->name);
     (void)fprintf(gp, "ink = \"" PLOT_INK "\"\nset border 3 lc rgb ink\nset tics nomirror scale 0.5 textcolor rgb ink\n"
-                      "set grid lc rgb \"#c0767676\" lt 1 lw 1\nset style data lines\nset bars 0.6\n");
+                      "set grid lc rgb \"#d4767676\" lt 1 lw 1\nset style data lines\nset bars 0.6\n");
 }
 
-static void title(const struct prony_drawing *drawing, const char *text)
+/* gnuplot centres titles; this one begins where the eye does. */
+static void title(const struct prony_drawing *drawing, unsigned height)
 {
-    (void)fputs("set title ", drawing->gp);
-    quote(drawing->gp, text, 80);
-    (void)fputs(" left offset 0,0.3 textcolor rgb ink\n", drawing->gp);
+    (void)fputs("set label 1 ", drawing->gp);
+    quote(drawing->gp, drawing->title, 64);
+    (void)fprintf(drawing->gp, " at screen 0.012,%.4f left font \"system-ui,sans-serif,15\" textcolor rgb ink\n",
+                  1 - 16.0 / height);
+}
+
+static void key_right(FILE *gp, double top)
+{
+    (void)fprintf(gp, "set key at screen 0.70,%g left top Left reverse samplen 1.5 font \"system-ui,sans-serif,12\" "
+                      "textcolor rgb ink\n", top);
 }
 
 static void axis_label(FILE *gp, const char *axis, const char *text)
@@ -86,6 +95,13 @@ static double prefix(double most, const char **letter)
     }
     *letter = letters[i];
     return factor;
+}
+
+static const char *plural(const char *unit, char *text, size_t bytes)
+{
+    size_t length = strlen(unit);
+    (void)snprintf(text, bytes, "%s%s", length == 0 ? "item" : unit, length > 0 && unit[length - 1] == 's' ? "" : "s");
+    return text;
 }
 
 /* The numbers of workers in a group, ascending; at most `room`. */
@@ -144,7 +160,7 @@ void prony_draw_rate(const struct prony_drawing *drawing)
     const char *rows[ROWS_MAX] = {NULL}, *letter;
     unsigned counts[LINES_MAX], workers = worker_counts(drawing->view, group, counts, LINES_MAX), n = 0;
     double most = 0, least = INFINITY, factor;
-    char label[128];
+    char label[128], unit[64];
     for (unsigned i = 0; i < group->count; i++)
         if (!isnan(prony_view_at(drawing->view, group, i)->rate.value))
             (void)row_of(rows, &n, ROWS_MAX, prony_view_at(drawing->view, group, i)->series);
@@ -165,13 +181,15 @@ void prony_draw_rate(const struct prony_drawing *drawing)
         }
     }
     factor = prefix(most, &letter);
-    (void)snprintf(label, sizeof label, "%s%s per second%s", letter, group->unit[0] != '\0' ? group->unit : "item",
+    (void)snprintf(label, sizeof label, "%s%s per second%s", letter, plural(group->unit, unit, sizeof unit),
                    most / least > LOG_FROM ? ", logarithmic" : "");
-    begin(drawing, 680, 130 + 34 * n);
-    title(drawing, drawing->title);
+    begin(drawing, WIDTH, 128 + 32 * n);
+    title(drawing, 128 + 32 * n);
     axis_label(drawing->gp, "x", label);
     row_tics(drawing->gp, rows, n);
-    (void)fputs("set border 1\nset grid noytics\nset key outside bottom center horizontal textcolor rgb ink\n", drawing->gp);
+    (void)fprintf(drawing->gp, "set border 1\nset grid noytics\nset tmargin at screen %.4f\nset bmargin 5.2\nset rmargin 3\n"
+                               "set key at screen 0.5,%.4f center bottom horizontal maxrows 1 samplen 1.5 textcolor rgb ink\n",
+                  1 - 36.0 / (128 + 32 * n), 6.0 / (128 + 32 * n));
     if (most / least > LOG_FROM)
         (void)fputs("set logscale x\n", drawing->gp);
     else
@@ -253,11 +271,11 @@ void prony_draw_speedup(const struct prony_drawing *drawing)
     unsigned counts[COUNTS_MAX], workers = worker_counts(drawing->view, drawing->group, counts, COUNTS_MAX);
     unsigned n = speedup_data(drawing, rows, counts, workers), most = counts[workers - 1];
     bool wide = most > 16;
-    begin(drawing, 680, 520);
-    (void)fputs("set multiplot\nset lmargin at screen 0.09\nset rmargin at screen 0.73\n", drawing->gp);
-    (void)fputs("set tmargin at screen 0.92\nset bmargin at screen 0.50\nset key at screen 0.755,0.92 left top Left reverse "
-                "textcolor rgb ink\n", drawing->gp);
-    title(drawing, drawing->title);
+    begin(drawing, WIDTH, 470);
+    (void)fputs("set multiplot\nset lmargin at screen 0.115\nset rmargin at screen 0.68\n", drawing->gp);
+    (void)fputs("set tmargin at screen 0.91\nset bmargin at screen 0.48\n", drawing->gp);
+    key_right(drawing->gp, 0.915);
+    title(drawing, 470);
     if (wide)
         (void)fputs("set logscale xy 2\n", drawing->gp);
     (void)fprintf(drawing->gp, "set xrange [%g:%g]\nset yrange [%s:*]\n", wide ? 0.9 : counts[0] - 0.25, wide ? most * 1.1 : most + 0.25,
@@ -269,7 +287,7 @@ void prony_draw_speedup(const struct prony_drawing *drawing)
     (void)fputs(")\nset format x \"\"\n", drawing->gp);
     axis_label(drawing->gp, "y", "times serial");
     speedup_panel(drawing, rows, n, 3, 0.008);
-    (void)fputs("set tmargin at screen 0.43\nset bmargin at screen 0.11\nunset title\nset format x \"%g\"\nunset logscale y\n"
+    (void)fputs("set tmargin at screen 0.425\nset bmargin at screen 0.15\nunset label 1\nset format x \"%g\"\nunset logscale y\n"
                 "set yrange [0:*]\n", drawing->gp);
     axis_label(drawing->gp, "y", "efficiency");
     axis_label(drawing->gp, "x", "workers");
@@ -313,12 +331,13 @@ void prony_draw_latency(const struct prony_drawing *drawing)
     }
     unit = most >= 1e6 ? 1e6 : most >= 1e3 ? 1e3 : 1;
     (void)snprintf(label, sizeof label, "%s, logarithmic", unit == 1e6 ? "ms" : unit == 1e3 ? "\302\265s" : "ns");
-    begin(drawing, 680, 360);
-    title(drawing, drawing->title);
+    begin(drawing, WIDTH, 330);
+    title(drawing, 330);
     axis_label(drawing->gp, "y", label);
     (void)fputs("set logscale y\nset format y \"%g\"\nset xrange [0.7:6.3]\nset xtics (\"p50\" 1, \"p90\" 2, \"p99\" 3, "
-                "\"p99.9\" 4, \"p99.99\" 5, \"max\" 6)\nset grid noxtics\nset rmargin at screen 0.73\n"
-                "set key at screen 0.755,0.88 left top Left reverse textcolor rgb ink\n", drawing->gp);
+                "\"p99.9\" 4, \"p99.99\" 5, \"max\" 6)\nset grid noxtics\nset rmargin at screen 0.68\n"
+                "set tmargin at screen 0.88\n", drawing->gp);
+    key_right(drawing->gp, 0.89);
     (void)fprintf(drawing->gp, "f = %g\nplot ", unit);
     for (unsigned i = 0; i < n; i++) {
         (void)fprintf(drawing->gp, "%s\"%s.dat\" index %u using 1:($3/f) with linespoints pt %d ps 0.7 lw 1.8 lc rgb \"%s\" title ",
@@ -365,8 +384,8 @@ static double items_of(const struct prony_view_cell *cell)
     return prony_json_number(json_object_get(cell->json, "counters"), "samples") * fmax(repeats, 1) * fmax(items, 1);
 }
 
-static double counters_data(const struct prony_drawing *drawing, const char *event, const struct prony_view_cell **rows,
-                            unsigned n)
+static double counters_data(const struct prony_drawing *drawing, const char *event,
+                            const struct prony_view_cell *const *rows, unsigned n)
 {
     double most = 0;
     for (unsigned row = 0; row < n; row++) {
@@ -382,36 +401,48 @@ static double counters_data(const struct prony_drawing *drawing, const char *eve
     return most;
 }
 
+/* What counts are shown in, so that the axis has plain numbers: "page-faults per million numbers". */
+static double counters_label(const char *event, const char *unit, double most, char *label, size_t bytes)
+{
+    static const char *const by[] = {"", "thousand ", "million ", "billion "}, *const of[] = {"", ", thousands", ", millions", ", billions"};
+    char many[64];
+    double factor = 1;
+    unsigned up = 0, down = 0;
+    for (; most / factor >= 10000 && up < 3; up++)
+        factor *= 1000;
+    for (; most / factor < 0.5 && most > 0 && down < 3; down++)
+        factor /= 1000;
+    (void)snprintf(label, bytes, "%s per %s%s%s", event, by[down], down > 0 ? plural(unit, many, sizeof many) : unit, of[up]);
+    return factor;
+}
+
 void prony_draw_counters(const struct prony_drawing *drawing)
 {
     const struct prony_view_cell *rows[ROWS_MAX] = {NULL};
     const char *events[EVENTS_MAX] = {NULL}, *names[ROWS_MAX] = {NULL};
-    char text[ROWS_MAX][96], label[160];
-    unsigned n = 0, panels = events_of(drawing->view, drawing->group, events), height;
-    for (unsigned i = 0; i < drawing->group->count && n < ROWS_MAX; i++) {
-        const struct prony_view_cell *cell = prony_view_at(drawing->view, drawing->group, i);
-        if (!cell->ok || event_of(cell, 0, events[0]) == NULL)
-            continue;
-        (void)snprintf(text[n], sizeof text[n], "%.80s n=%u", cell->series, cell->workers);
-        names[n] = text[n];
-        rows[n++] = cell;
+    char text[ROWS_MAX][96], label[200];
+    unsigned n = prony_view_race(drawing->view, drawing->group, rows, ROWS_MAX), panels, panel, height;
+    panels = events_of(drawing->view, drawing->group, events);
+    for (unsigned i = 0; i < n; i++) {
+        (void)snprintf(text[i], sizeof text[i], "%.80s n=%u", rows[i]->series, rows[i]->workers);
+        names[i] = text[i];
     }
-    height = 26 * n + 84;
-    begin(drawing, 680, 46 + panels * height);
-    (void)fprintf(drawing->gp, "set multiplot layout %u,1 title ", panels);
-    quote(drawing->gp, drawing->title, 80);
-    (void)fputs(" textcolor rgb ink\nset border 1\nset grid noytics\nset lmargin 26\nset rmargin 4\n", drawing->gp);
+    height = 36 + panels * (22 * n + 70);
+    begin(drawing, WIDTH, height);
+    title(drawing, height);
+    (void)fputs("set multiplot\nset border 1\nset grid noytics\nset lmargin at screen 0.33\nset rmargin at screen 0.96\n", drawing->gp);
     row_tics(drawing->gp, names, n);
     (void)fputs("# row value worker (0 first); one block an event\n", drawing->dat);
-    for (unsigned panel = 0; panel < panels; panel++) {
-        const char *letter;
-        double factor;
+    for (panel = 0; panel < panels; panel++) {
+        double factor, top = 36 + panel * (22.0 * n + 70);
         (void)fprintf(drawing->dat, "%s# %s by item, of each worker\n", panel > 0 ? "\n\n" : "", events[panel]);
-        factor = prefix(counters_data(drawing, events[panel], rows, n), &letter);
-        (void)snprintf(label, sizeof label, "%s%s per %s, a point a worker", letter, events[panel], drawing->group->unit);
+        factor = counters_label(events[panel], drawing->group->unit, counters_data(drawing, events[panel], rows, n), label,
+                                sizeof label);
         axis_label(drawing->gp, "x", label);
-        (void)fprintf(drawing->gp, "set xrange [0:*]\nset format x \"%%g\"\nplot \"%s.dat\" index %u using ($2/%g):1 with points "
-                                   "pt 6 ps 0.9 lw 2 lc rgb \"%s\" notitle\n", drawing->name, panel, factor, palette[panel]);
+        (void)fprintf(drawing->gp, "set tmargin at screen %.4f\nset bmargin at screen %.4f\nset xrange [0:*]\n"
+                                   "set format x \"%%g\"\nplot \"%s.dat\" index %u using ($2/%g):1 with points pt 6 ps 0.9 lw 2 "
+                                   "lc rgb \"%s\" notitle\nunset label 1\n", 1 - top / height, 1 - (top + 22 * n) / height,
+                      drawing->name, panel, factor, palette[panel]);
     }
     (void)fputs("unset multiplot\n", drawing->gp);
 }

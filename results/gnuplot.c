@@ -115,6 +115,8 @@ static const struct exchange {
 } exchanges[] = {
     {"rgb(118,118,118)", "currentColor"},
     {"rgb(118, 118, 118)", "currentColor"},
+    {" color=\"black\"", ""},
+    {" color=\"white\"", ""},
     {"gpPt", "%s-mark"},
     {"gpDot", "%s-dot"},
     {"id=\"gnuplot_canvas\"", "id=\"%s-canvas\""},
@@ -175,7 +177,7 @@ static int dress(const char *folder, const struct prony_plot *plot, struct prony
     if (code == 0 && (out = fopen(path, "we")) == NULL)
         code = prony_fail(error, -errno, "cannot write %s.svg: %s", plot->name, strerrordesc_np(errno));
     for (const char *at = svg; code == 0 && *at != '\0';) {
-        size_t taken = strchr("<rgi", *at) != NULL ? exchange_at(at, plot, out) : 0;
+        size_t taken = strchr("<rgi ", *at) != NULL ? exchange_at(at, plot, out) : 0;
         if (taken == 0)
             (void)fputc(*at++, out);
         else

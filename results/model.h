@@ -63,6 +63,7 @@ int prony_report_markdown(const struct prony_report *report, FILE *out);
 int prony_report_csv(const struct prony_report *report, FILE *out);
 /* plots: a folder with NAME.svg and index of names, or NULL; `missing` says why there are none. */
 struct prony_plot {
+    const char *kind; /* "rate"; a page puts those of a kind together */
     char name[64], title[128], caption[256];
 };
 struct prony_plots {

@@ -31,9 +31,10 @@ static void head_part(FILE *out, const struct prony_report *report, const struct
     prony_html(out, name[0] != '\0' ? name : suite);
     (void)fputs("</h1>\n<p class=machine>", out);
     prony_html(out, model[0] != '\0' ? model : "unknown CPU");
-    (void)fprintf(out, ", %.0f PUs on %.0f cores%s", prony_json_number(topology, "pus"), prony_json_number(topology, "cores"),
-                  machine[0] != '\0' && strcmp(machine, "none") != 0 ? ", virtual machine (" : "");
+    if (prony_json_number(topology, "pus") > 0)
+        (void)fprintf(out, ", %.0f PUs on %.0f cores", prony_json_number(topology, "pus"), prony_json_number(topology, "cores"));
     if (machine[0] != '\0' && strcmp(machine, "none") != 0) {
+        (void)fputs(", a virtual machine (", out);
         prony_html(out, machine);
         (void)fputc(')', out);
     }
@@ -115,18 +116,20 @@ static void plots_part(FILE *out, const char *folder, const struct prony_plots *
         prony_html(out, plots->missing);
         (void)fputs(".</p>\n", out);
     }
-    if (plots->count == 0)
-        return;
-    (void)fputs("<div class=plots>\n", out);
     for (unsigned i = 0; i < plots->count; i++) {
+        const struct prony_plot *plot = &plots->plot[i];
+        if (i == 0 || plot->kind != plots->plot[i - 1].kind) { /* one explanation for all of a kind */
+            (void)fputs(i > 0 ? "</div>\n<p class=caption>" : "<p class=caption>", out);
+            prony_html(out, plot->caption);
+            (void)fputs("</p>\n<div class=plots>\n", out);
+        }
         (void)fputs("<figure><div class=scroll>", out);
-        plot_inline(out, folder, &plots->plot[i]);
-        (void)fputs("</div><figcaption>", out);
-        prony_html(out, plots->plot[i].caption);
-        (void)fprintf(out, " <a href=\"plots/%s.svg\">SVG</a> <a href=\"plots/%s.gp\">script</a> <a href=\"plots/%s.dat\">data</a>"
-                           "</figcaption></figure>\n", plots->plot[i].name, plots->plot[i].name, plots->plot[i].name);
+        plot_inline(out, folder, plot);
+        (void)fprintf(out, "</div><figcaption><a href=\"plots/%s.svg\">SVG</a> <a href=\"plots/%s.gp\">gnuplot script</a> "
+                           "<a href=\"plots/%s.dat\">data</a></figcaption></figure>\n", plot->name, plot->name, plot->name);
     }
-    (void)fputs("</div>\n", out);
+    if (plots->count > 0)
+        (void)fputs("</div>\n", out);
 }
 
 static const char reading[] =

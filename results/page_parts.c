@@ -43,9 +43,10 @@ static void speedup_cell(FILE *out, const struct prony_figure *speedup)
 {
     number_open(out, speedup->value);
     if (isfinite(speedup->value))
-        (void)fprintf(out, "%.2f", speedup->value);
+        (void)fprintf(out, speedup->value < 0.1 ? "%.2g" : "%.2f", speedup->value);
     if (isfinite(speedup->low))
-        (void)fprintf(out, "<br><small>%.2f to %.2f</small>", speedup->low, speedup->high);
+        (void)fprintf(out, speedup->low < 0.1 ? "<br><small>%.2g to %.2g</small>" : "<br><small>%.2f to %.2f</small>",
+                      speedup->low, speedup->high);
     (void)fputs("</td>", out);
 }
 
@@ -153,11 +154,11 @@ static void pulse_say(FILE *out, const struct prony_view *view, const char *key,
         const json_t *visit;
         size_t v;
         json_array_foreach (json_object_get(view->cell[i].json, "visits"), v, visit) {
-            double value = prony_json_number(json_object_get(json_object_get(visit, "disturbed"), "before"), key);
-            if (isfinite(value)) {
-                least = fmin(least, value);
-                most = fmax(most, value);
-            }
+            const json_t *seen = json_object_get(visit, "disturbed");
+            double before = prony_json_number(json_object_get(seen, "before"), key);
+            double after = prony_json_number(json_object_get(seen, "after"), key);
+            least = fmin(least, fmin(before, after)); /* fmin and fmax pass over NaN */
+            most = fmax(most, fmax(before, after));
         }
     }
     if (most > 0)

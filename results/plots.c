@@ -63,6 +63,7 @@ static int plot_draw(const struct kind *kind, const struct prony_view *view, con
     struct prony_drawing drawing = {plot->name, plot->title, NULL, NULL, view, group};
     int bad = 0;
     name_make(plots, kind->name, group->label, plot->name, sizeof plot->name);
+    plot->kind = kind->name;
     (void)snprintf(plot->title, sizeof plot->title, "%s: %s", group->label, kind->title);
     (void)snprintf(plot->caption, sizeof plot->caption, "%s", kind->caption);
     errno = 0;

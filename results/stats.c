@@ -26,12 +26,14 @@ static double visit_ns(const struct prony_cell *cell, const struct prony_visit *
     return prony_median(scratch, visit->samples);
 }
 
+/* A failed cell has samples, perhaps, but no figures: a wrong answer is never a fast one. */
 static int series_take(const struct prony_cell *cell, struct series *series)
 {
+    unsigned visits = cell->outcome == PRONY_FAILED ? 0 : cell->visits_count;
     size_t clean = 0, all = 0, longest = 1;
     double *scratch;
     memset(series, 0, sizeof *series);
-    for (unsigned i = 0; i < cell->visits_count; i++) {
+    for (unsigned i = 0; i < visits; i++) {
         const struct prony_visit *visit = &cell->visits[i];
         all += visit->samples > 0;
         clean += visit->samples > 0 && !visit->disturbed.marked;
@@ -42,7 +44,7 @@ static int series_take(const struct prony_cell *cell, struct series *series)
     series->ns = malloc((all + 1) * sizeof *series->ns);
     series->block = malloc((all + 1) * sizeof *series->block);
     scratch = malloc(longest * sizeof *scratch);
-    for (unsigned i = 0; scratch != NULL && series->ns != NULL && series->block != NULL && i < cell->visits_count; i++) {
+    for (unsigned i = 0; scratch != NULL && series->ns != NULL && series->block != NULL && i < visits; i++) {
         const struct prony_visit *visit = &cell->visits[i];
         if (visit->samples == 0 || (visit->disturbed.marked && !series->dirty))
             continue;

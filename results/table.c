@@ -37,7 +37,7 @@ static void measured_row(const struct pen *pen, const struct prony_view_cell *ce
     const char *flag = cell->marked > 0 ? " *" : "";
     interval_say(spread, sizeof spread, &cell->time_ns);
     if (!isnan(cell->speedup.value))
-        (void)snprintf(speedup, sizeof speedup, "%.2f", cell->speedup.value);
+        (void)snprintf(speedup, sizeof speedup, cell->speedup.value < 0.1 ? "%.2g" : "%.2f", cell->speedup.value);
     (void)fprintf(pen->out, "  %-*.*s %5u %9s %6s %9s/s %9s%s\n", (int)name, fitting(cell->series, name), cell->series,
                   cell->workers, prony_text_of_ns(cell->time_ns.value, time, sizeof time), spread,
                   prony_text_of_count(cell->rate.value, rate, sizeof rate), speedup, flag);
@@ -60,9 +60,8 @@ static void other_row(const struct pen *pen, const struct prony_view_cell *cell,
 static void group_say(const struct pen *pen, const struct prony_view *view, const struct prony_view_group *group, unsigned name)
 {
     char verdict[512];
-    (void)fprintf(pen->out, "%s%s%s%s%s%s\n", pen->bold, group->label, pen->plain, pen->dim,
-                  group->unit[0] != '\0' ? ", in items of one " : "", group->unit);
-    (void)fputs(pen->plain, pen->out);
+    (void)fprintf(pen->out, "%s%s%s%s%s%s%s\n", pen->bold, group->label, pen->plain, pen->dim,
+                  group->unit[0] != '\0' ? ", by " : "", group->unit, pen->plain);
     for (unsigned i = 0; i < group->count; i++) {
         const struct prony_view_cell *cell = prony_view_at(view, group, i);
         if (!isnan(cell->time_ns.value) && cell->visits > 0)

@@ -133,6 +133,8 @@ static void cell_take(const json_t *json, struct prony_view_cell *cell)
     cell->ok = strcmp(cell->status, "ok") == 0;
     cell->baseline = json_is_true(json_object_get(json, "baseline"));
     cell->dry = json_is_true(json_object_get(json, "dry"));
+    if (strcmp(cell->status, "failed") == 0)
+        stats = NULL; /* whatever an importer wrote there */
     cell->time_ns = figure(stats, "median", "ci95");
     cell->rate = figure(stats, "rate", "rate_ci95");
     cell->speedup = figure(stats, "speedup", "speedup_ci95");

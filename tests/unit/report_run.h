@@ -42,6 +42,7 @@ static const struct prony_channel made_pipe = {.head = {.name = "pipe"}};
 static const struct prony_provider made_provider = {.head = {.name = "software"}, .events = made_events};
 
 static uint64_t made_state = 42;
+static struct prony_topology *made_topology; /* of this machine; made_end frees it */
 
 /* Around 1, a little skewed to the right as times are. */
 static inline double made_noise(void)
@@ -167,11 +168,20 @@ static inline void made_begin(struct prony_run *run, unsigned room)
     (void)snprintf(run->method.provider_why, sizeof run->method.provider_why, "papi: this machine shows no counters");
     for (const char *const *event = made_events; *event != NULL; event++)
         (void)prony_list_add(&run->method.events, *event, strlen(*event));
+    if (prony_topology_load(NULL, &made_topology, NULL) == 0)
+        run->topology = made_topology;
     run->started_s = 1795500000;
     run->wall_ns = 47300000000;
     run->clock_ns = 24;
     run->bookkeeping_ns = 410000;
     run->blocks = 9;
+}
+
+static inline void made_end(struct prony_run *run)
+{
+    prony_run_free(run);
+    prony_topology_free(made_topology);
+    made_topology = NULL;
 }
 
 /* Some forty cells: everything a report may have to show. */

@@ -71,9 +71,9 @@ static void writes_all(void **state)
     for (int again = 0; again < 2; again++)
         assert_int_equal(prony_report_write(report, folder, &error), 0);
     prony_report_free(report);
-    prony_run_free(&run);
+    made_end(&run);
     if (getenv("PRONY_KEEP") == NULL)
-        assert_int_equal(folder_clear(folder), 3); /* report.json, report.html, plots, and no left-overs */
+        assert_int_equal(folder_clear(folder), 4); /* report.json, topology.xml, report.html, plots; no left-overs */
 }
 
 int main(void)

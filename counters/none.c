@@ -12,9 +12,11 @@ static int known(const char *event, struct prony_error *error)
     return prony_fail(error, -ENOENT, "there is no event '%s': the provider none counts nothing", event);
 }
 
+/* It has no events that could fail to count. */
 static int trial(struct prony_error *error)
 {
-    return prony_fail(error, -ENOTSUP, "the provider none counts nothing");
+    (void)error;
+    return 0;
 }
 
 static int enter(struct prony_worker *worker, const char *const *names, unsigned n, struct prony_value *values,

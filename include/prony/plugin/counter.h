@@ -51,7 +51,8 @@ struct prony_provider {
      * one stops its parent's. Returns 0 also when no event could be opened. */
     int (*enter)(struct prony_worker *worker, const char *const *events, unsigned n, struct prony_value *values,
                  struct prony_error *error);
-    /* In the worker: running totals of the events that count, into values[].value, enabled_ns, running_ns. */
+    /* In the worker: running totals of the events that count, into values[].value, enabled_ns, running_ns. -ESTALE: this
+     * is not the thread or process that entered, so that it must enter again (totals begin anew). */
     int (*read)(struct prony_worker *worker, struct prony_value *values, unsigned n);
     /* In the worker, by gang at the end, and never for an inherited state. */
     void (*leave)(struct prony_worker *worker);

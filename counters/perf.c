@@ -1,3 +1,4 @@
+/* perf_event_open(2), and what its errors mean. */
 #include "counters/perf.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #define PRONY_MEASURE_COUNTERS_H
 
 #include "base/text.h"
-#include "counters/groups.h"
+#include "measure/groups.h"
 
 /* The metrics that can be computed from these events of a provider, each name once. Writes at most `room`, returns
  * how many. They live as long as the program. */

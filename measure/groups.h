@@ -10,8 +10,8 @@
  *
  * A formula is made of event names, numbers, + - * / and parentheses. Event names may hold - and :, so operators
  * stand between spaces. A metric of a group is also reported when its events were named one by one. */
-#ifndef PRONY_COUNTERS_GROUPS_H
-#define PRONY_COUNTERS_GROUPS_H
+#ifndef PRONY_MEASURE_GROUPS_H
+#define PRONY_MEASURE_GROUPS_H
 
 #include <prony/plugin/counter.h>
 

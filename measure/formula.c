@@ -1,5 +1,5 @@
 /* Formulas over event counts: a recursive descent over + - * / and parentheses. */
-#include "counters/groups.h"
+#include "measure/groups.h"
 
 #include <ctype.h>
 #include <errno.h>

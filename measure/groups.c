@@ -1,4 +1,5 @@
-#include "counters/groups.h"
+/* Reading the group texts; see measure/groups.h for what they look like. */
+#include "measure/groups.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -241,7 +241,8 @@ static int read_values(struct prony_worker *worker, struct prony_value *values, 
  * walks at random through more memory than that cache holds, and turns at random. False: no memory for it. */
 static __attribute__((noinline)) bool run_known_loop(void)
 {
-    volatile unsigned char *memory = mmap(NULL, WALK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, WALK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile unsigned char *bytes = memory;
     volatile uint32_t turns = 0;
     uint32_t x = 2463534242u;
     if (memory == MAP_FAILED)
@@ -250,11 +251,11 @@ static __attribute__((noinline)) bool run_known_loop(void)
         x ^= x << 13;
         x ^= x >> 17;
         x ^= x << 5;
-        memory[(x >> 8) % WALK_BYTES]++;
+        bytes[(x >> 8) % WALK_BYTES]++;
         if (x & 1)
             turns++;
     }
-    (void)munmap((void *)(uintptr_t)memory, WALK_BYTES);
+    (void)munmap(memory, WALK_BYTES);
     return true;
 }
 

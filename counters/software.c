@@ -85,9 +85,11 @@ static int64_t read_migrations(int fd)
 
 static void open_migrations(struct event *event, struct prony_value *value)
 {
-    char path[64];
+    char path[64], unused[128];
+    int file;
     (void)snprintf(path, sizeof path, "/proc/self/task/%ld/sched", syscall(SYS_gettid));
     event->fd = open(path, O_RDONLY | O_CLOEXEC);
+    file = event->fd >= 0 ? -ENODATA : -errno;
     if (event->fd >= 0 && read_migrations(event->fd) >= 0) {
         event->how = BY_PROC;
         return;
@@ -99,10 +101,10 @@ static void open_migrations(struct event *event, struct prony_value *value)
         event->how = BY_PERF;
         return;
     }
-    value->status = prony_perf_why(event->fd, value->reason, sizeof value->reason);
+    value->status = prony_perf_why(file == -EMFILE || file == -ENFILE ? file : event->fd, unused, sizeof unused);
     (void)snprintf(value->reason, sizeof value->reason,
-                   "no nr_migrations in /proc/self/task/TID/sched, and perf is no help: %s",
-                   strerrorname_np(-event->fd) != NULL ? strerrorname_np(-event->fd) : "unknown error");
+                   "nr_migrations of /proc/self/task/TID/sched: %.16s, and perf_event_open: %.16s",
+                   strerrorname_np(-file), strerrorname_np(-event->fd));
 }
 
 static void open_event(struct event *event, struct prony_value *value)
@@ -249,6 +251,7 @@ static int trial(struct prony_error *error)
     int64_t before;
     int code;
     memset(&worker, 0, sizeof worker);
+    memset(&value, 0, sizeof value);
     code = enter(&worker, defaults, 1, &value, error);
     if (code != 0)
         return code;

@@ -10,6 +10,7 @@
 enum { GROUPS_MOST = 64 };
 
 static struct prony_group groups[GROUPS_MOST];
+static char *copies[GROUPS_MOST]; /* what the groups point into */
 static unsigned groups_count;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -93,10 +94,11 @@ static void read_all(void)
         char *copy = groups_count == GROUPS_MOST ? NULL : strdup(source->text);
         if (copy == NULL)
             return;
-        if (prony_group_read(&groups[groups_count], copy, source->file, NULL) == 0)
-            groups_count++;
-        else
+        if (prony_group_read(&groups[groups_count], copy, source->file, NULL) != 0) {
             free(copy);
+            continue;
+        }
+        copies[groups_count++] = copy;
     }
 }
 

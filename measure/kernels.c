@@ -97,10 +97,31 @@ static int count_read(struct prony_worker *worker, struct prony_value *values)
     return code;
 }
 
+
+static int count_leave(struct prony_worker *worker, const struct prony_task *task)
+{
+    const char *names[PRONY_EVENTS_MAX];
+    const struct prony_provider *provider = provider_of(worker, names);
+    (void)task;
+    if (provider != NULL && worker->counting != NULL)
+        provider->leave(worker);
+    worker->counting = NULL;
+    return 0;
+}
+
 static int count_begin(struct prony_worker *worker, const struct prony_task *task)
 {
-    int code = count_enter(worker, task); /* a worker that was replaced, or a runtime's new thread */
-    return code != 0 ? code : count_read(worker, prony_board_counts(worker->base, worker->index)->start);
+    struct prony_counts *counts = prony_board_counts(worker->base, worker->index);
+    int code = count_enter(worker, task); /* a worker that was replaced enters here */
+    if (code == 0)
+        code = count_read(worker, counts->start);
+    if (code == -ESTALE) { /* a runtime gave the worker another thread */
+        (void)count_leave(worker, task);
+        code = count_enter(worker, task);
+        if (code == 0)
+            code = count_read(worker, counts->start);
+    }
+    return code;
 }
 
 static int count_end(struct prony_worker *worker, const struct prony_task *task)
@@ -123,17 +144,6 @@ static int count_end(struct prony_worker *worker, const struct prony_task *task)
             counts->sum[i].status = now[i].status;
     }
     counts->samples++;
-    return 0;
-}
-
-static int count_leave(struct prony_worker *worker, const struct prony_task *task)
-{
-    const char *names[PRONY_EVENTS_MAX];
-    const struct prony_provider *provider = provider_of(worker, names);
-    (void)task;
-    if (provider != NULL && worker->counting != NULL)
-        provider->leave(worker);
-    worker->counting = NULL;
     return 0;
 }
 

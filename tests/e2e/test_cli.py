@@ -36,7 +36,7 @@ class Mistakes(ProgramTest):
         self.refused("run", "-w", "prims", "--dry-run", says="did you mean primes?")
         self.refused("run", "-w", "primes", "-e", "tread", "--dry-run", says="did you mean thread")
         self.refused("run", "-w", "pingpong", "-c", "pip", "--dry-run", says="did you mean pipe?")
-        self.refused("run", "-w", "primes", "-p", "itmes=3", "--dry-run", says="did you mean items?")
+        self.refused("run", "-w", "primes", "-p", "primes.itmes=3", "--dry-run", says="did you mean items?")
         self.refused("run", "-w", "primes", "--place", "spraed", "--dry-run", says="spread")
         self.refused("run", "-w", "primes", "-e", "@cores", "--dry-run", says="@core")
         self.refused("run", "quik", says="did you mean quick?")
@@ -180,7 +180,7 @@ class Topologies(ProgramTest):
         self.assertIn("8 of 8 PUs", shown)
         self.assertIn("plans only", shown)
         placed = self.json("topo", "--topology", EIGHT, "--place", "core", "-n", "4", "--json")
-        self.assertEqual(placed["placement"]["pus"], [0, 2, 4, 6])
+        self.assertEqual([worker["pu"] for worker in placed["placement"]["workers"]], [0, 2, 4, 6])
 
     def test_this_machine_is_shown(self):
         self.assertIn("PU 0", self.prony("topo").stdout)

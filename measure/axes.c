@@ -412,8 +412,9 @@ static int unknown_key(const struct prony_param_axis *axis, const struct everyon
     }
     if (axis->scope == NULL)
         add_name(names, &n, prony_cell_options[0].name);
-    return prony_fail(error, -ENOENT, "%s has no parameter '%s'%s (prony list workloads shows them)",
-                      axis->scope != NULL ? axis->scope : "nothing in this plan", axis->key,
+    return prony_fail(error, -ENOENT, "%s has %s parameter '%s'%s (prony list workloads shows them)",
+                      axis->scope == NULL ? "nothing in this plan" : axis->scope, axis->scope == NULL ? "a" : "no",
+                      axis->key,
                       prony_text_nearest(axis->key, names, hint, sizeof hint));
 }
 

@@ -15,6 +15,7 @@ enum { CELLS_MOST = 100000, AXES_MOST = 64 };
 struct placed {
     const char *policy; /* of the axes */
     unsigned workers;
+    bool oversubscribe;
     struct prony_placement placement;
     struct prony_error error;
 };
@@ -211,7 +212,8 @@ static const struct placed *place(struct expansion *x, const char *policy, unsig
 {
     struct placed *placed;
     for (unsigned i = 0; i < x->placed_count; i++)
-        if (x->placed[i].workers == workers && strcmp(x->placed[i].policy, policy) == 0)
+        if (x->placed[i].workers == workers && x->placed[i].oversubscribe == x->oversubscribe
+            && strcmp(x->placed[i].policy, policy) == 0)
             return &x->placed[i];
     if (x->placed_count == x->placed_room) {
         unsigned room = x->placed_room == 0 ? 16 : 2 * x->placed_room;
@@ -225,6 +227,7 @@ static const struct placed *place(struct expansion *x, const char *policy, unsig
     memset(placed, 0, sizeof *placed);
     placed->policy = policy;
     placed->workers = workers;
+    placed->oversubscribe = x->oversubscribe;
     if (prony_topology_place(x->run->topology, policy, workers, x->oversubscribe, &placed->placement, &placed->error) != 0
         && placed->error.code == 0)
         placed->error.code = -EINVAL;
@@ -505,7 +508,7 @@ static int find_serial(struct expansion *x, struct prony_error *error)
 int prony_plan_expand(struct prony_run *run, const struct prony_row *rows, unsigned n, const struct prony_list *only,
                       const struct prony_list *skip, bool oversubscribe, struct prony_error *error)
 {
-    struct expansion x = {.run = run, .only = only, .skip = skip, .oversubscribe = oversubscribe};
+    struct expansion x = {.run = run, .only = only, .skip = skip};
     struct prony_error unheard = {0, ""};
     struct prony_topology_facts facts;
     struct prony_axes *axes = calloc(n == 0 ? 1 : n, sizeof *axes);
@@ -520,8 +523,10 @@ int prony_plan_expand(struct prony_run *run, const struct prony_row *rows, unsig
         code = prony_axes_check(axes, n, error);
     if (code == 0)
         code = find_serial(&x, error);
-    for (unsigned i = 0; code == 0 && i < n; i++)
+    for (unsigned i = 0; code == 0 && i < n; i++) {
+        x.oversubscribe = oversubscribe || rows[i].oversubscribe;
         code = expand_row(&x, &axes[i], error);
+    }
     if (code == 0 && x.folded)
         code = note(run, "engines null and serial have one worker, whatever was asked", error);
     if (code == 0 && run->count == 0)
@@ -557,4 +562,5 @@ void prony_row_free(struct prony_row *row)
     prony_list_free(&row->places);
     prony_list_free(&row->params);
     row->named = 0;
+    row->oversubscribe = false;
 }

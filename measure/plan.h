@@ -13,6 +13,7 @@
 struct prony_row {
     struct prony_list engines, workloads, channels, workers, places, params;
     unsigned named; /* axes typed on the command line: there what is unavailable is an error, else a skip with its reason */
+    bool oversubscribe; /* more workers than PUs are wanted */
 };
 enum {
     PRONY_NAMED_ENGINES = 1,

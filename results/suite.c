@@ -4,8 +4,8 @@
  *         {"engines": ["@core"], "workloads": ["primes"], "workers": [1, "cores"], "params": ["primes.items=20k"]}]}
  *
  * Beside "rows", which there must be: budget, timeout (durations), visits, samples, launches (whole numbers), precision (a
- * percentage), seed. A row's lists are those of struct prony_row; what it leaves out takes the defaults. The published
- * schema is schema/suite.schema.json. */
+ * percentage), seed, oversubscribe (true: more workers than PUs are wanted). A row's lists are those of struct prony_row;
+ * what it leaves out takes the defaults. The published schema is schema/suite.schema.json. */
 #include "results/model.h"
 
 #include <errno.h>
@@ -201,15 +201,25 @@ static int names_check(const struct reading *reading, const json_t *root)
     return 0;
 }
 
+static int oversubscribe_read(const struct reading *reading, const json_t *root, bool *oversubscribe)
+{
+    const json_t *value = json_object_get(root, "oversubscribe");
+    if (value != NULL && !json_is_boolean(value))
+        return wrong(reading, &(struct prony_step){"oversubscribe", 0}, 1, "\"oversubscribe\" is true or false");
+    *oversubscribe = json_is_true(value);
+    return 0;
+}
+
 int prony_suite_read(const char *path, struct prony_row **rows, unsigned *n, struct prony_method *method, char **summary,
                      struct prony_error *error)
 {
     static const char *const known[] = {"suite",    "summary",   "budget", "timeout", "visits", "samples",
-                                        "launches", "precision", "seed",   "rows",    NULL};
+                                        "launches", "precision", "seed",   "rows",    "oversubscribe", NULL};
     struct reading reading = {path, NULL, error};
     struct prony_step step = {NULL, 0};
     json_t *root = NULL;
     char *text = NULL, *words = NULL;
+    bool oversubscribe = false;
     int code = prony_json_load(path, &root, &text, error);
     if (code != 0)
         return code;
@@ -225,7 +235,11 @@ int prony_suite_read(const char *path, struct prony_row **rows, unsigned *n, str
     if (code == 0)
         code = method_read(&reading, root, method);
     if (code == 0)
+        code = oversubscribe_read(&reading, root, &oversubscribe);
+    if (code == 0)
         code = rows_read(&reading, root, rows, n);
+    for (unsigned i = 0; code == 0 && i < *n; i++)
+        (*rows)[i].oversubscribe = oversubscribe;
     if (code == 0 && summary != NULL)
         *summary = words;
     else

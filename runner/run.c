@@ -40,7 +40,7 @@ static const struct runner_option options[] = {
      "stops a cell when half its interval is below PCT of the median (default 0: off)", NULL},
     {0, "budget", "TIME", TAKE_DURATION, AT(budget_ns), 0, 0, "ends the run after this time: 30s, 5m (default 0: none)", NULL},
     {0, "timeout", "TIME", TAKE_DURATION, AT(timeout_ns), 0, 0,
-     "fails a cell when one step of it takes longer (default 60s)", NULL},
+     "fails a cell when one step of it takes longer (default 30s)", NULL},
     {0, "seed", "N", TAKE_NUMBER, AT(seed), 0, 9e18, "of the order of visits and of the data (default 1)", NULL},
     {0, "counters", "PROVIDER[:EVENTS]", TAKE_TEXT, AT(counters), 0, 0,
      "papi, software, none, with events or groups joined by +; auto takes the best that counts (default auto)", NULL},

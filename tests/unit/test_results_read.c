@@ -123,7 +123,7 @@ static void malformed_suites(void **state)
         {"{\"rows\": [{\"workloads\": [\"a\"]},\n {\"workloads\": [\"a\"],\n\t\"engine\": [\"b\"]}]}",
          ":3:2: unknown key \"engine\"; did you mean engines?"},
         {"{\"rows\": [{\"workloads\": \"a\"}]}", ":1:12: a row's keys hold lists"},
-        {"{\"rows\": [{\"workloads\": [\"\303\244\", true]}]}", ":1:30: lists hold names and numbers"},
+        {"{\"rows\": [{\"workloads\": [\"\303\244\", true]}]}", ":1:31: lists hold names and numbers"},
         {"{\"rows\": [7]}", ":1:11: a row is an object"},
         {"{\"rows\": [{\"engines\": [\"a\"]}]}", ":1:11: a row needs \"workloads\""},
     };

@@ -65,6 +65,26 @@ static json_t *field_json(const char *path, const char *key)
     return found != NULL ? found : json_null();
 }
 
+/* The boot parameters that bear on measurements, and no others: the line may hold things that are nobody's business. */
+static json_t *boot_json(void)
+{
+    static const char *const wanted[] = {"isolcpus",   "nohz",     "rcu_nocbs",     "mitigations",          "idle",
+                                         "intel_",     "amd_",     "processor.",    "cpuidle",              "nosmt",
+                                         "maxcpus",    "nr_cpus",  "irqaffinity",   "transparent_hugepage", "hugepages",
+                                         "clocksource", "tsc",     "preempt",       "spectre",              "spec_"};
+    char line[4096], *save = NULL;
+    json_t *found = json_array();
+    if (!line_of("/proc/cmdline", line, sizeof line))
+        return found;
+    for (char *word = strtok_r(line, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save))
+        for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+            if (strncmp(word, wanted[i], strlen(wanted[i])) == 0) {
+                (void)json_array_append_new(found, prony_json_text(word));
+                break;
+            }
+    return found;
+}
+
 static json_t *kernel_json(void)
 {
     struct utsname names;
@@ -72,7 +92,7 @@ static json_t *kernel_json(void)
         return json_null();
     return json_pack("{s:s, s:s, s:s, s:s, s:o}", "system", names.sysname, "release", names.release, "version",
                      names.version, "machine", names.machine, "parameters",
-                     line_json("/proc/cmdline"));
+                     boot_json());
 }
 
 static json_t *cpu_json(const struct prony_topology_facts *facts)
@@ -235,7 +255,16 @@ static void quote(FILE *out, const char *word)
     (void)fputc('\'', out);
 }
 
-/* The command, with the seed when it was not typed, so that the same order of visits comes again. */
+/* The words of an output folder, which exists by now: 2 for "-o DIR", 1 for "--output=DIR" and "-oDIR". */
+static int output_words(const char *word)
+{
+    if (strcmp(word, "-o") == 0 || strcmp(word, "--output") == 0)
+        return 2;
+    return strncmp(word, "--output=", 9) == 0 || (strncmp(word, "-o", 2) == 0 && word[2] != '\0');
+}
+
+/* The command, with the seed when it was not typed, so that the same order of visits comes again; without the output
+ * folder, so that it can be typed again. */
 static json_t *repeat_json(const struct prony_run *run, int argc, char **argv)
 {
     char *text = NULL;
@@ -246,8 +275,12 @@ static json_t *repeat_json(const struct prony_run *run, int argc, char **argv)
     if (out == NULL)
         return NULL;
     for (int i = 0; i < argc; i++) {
-        if (i > 0)
-            (void)fputc(' ', out);
+        int skipped = i == 0 ? 0 : output_words(argv[i]);
+        if (skipped > 0) {
+            i += skipped - 1;
+            continue;
+        }
+        (void)fputs(i > 0 ? " " : "", out);
         quote(out, argv[i]);
         seeded = seeded || strncmp(argv[i], "--seed", 6) == 0;
     }

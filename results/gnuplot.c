@@ -97,8 +97,9 @@ static int draw(const char *folder, const struct prony_plot *plots, unsigned n, 
     free(words);
     if (code != 0) {
         said(folder, text, sizeof text);
-        return code == -ENOENT ? prony_fail(error, -ENOTSUP, "gnuplot is not installed (Debian: apt install gnuplot-nox)")
-                               : prony_fail(error, code, "gnuplot cannot start: %s", strerrordesc_np(-code));
+        return code == -ENOENT || code == -ENOTDIR || code == -EACCES
+                   ? prony_fail(error, -ENOTSUP, "gnuplot is not installed (Debian: apt install gnuplot-nox)")
+                   : prony_fail(error, code, "gnuplot cannot start: %s", strerrordesc_np(-code));
     }
     status = reap(pid);
     said(folder, text, sizeof text);

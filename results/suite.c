@@ -175,18 +175,14 @@ static int rows_read(const struct reading *reading, const json_t *root, struct p
     return code;
 }
 
-/* The method is changed only when all of it is right. */
 static int method_read(const struct reading *reading, const json_t *root, struct prony_method *method)
 {
-    struct prony_method changed = *method;
     int code = 0;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0] && code == 0; i++) {
         const json_t *value = json_object_get(root, fields[i].key);
         if (value != NULL)
-            code = field_read(reading, &fields[i], value, &changed);
+            code = field_read(reading, &fields[i], value, method);
     }
-    if (code == 0)
-        *method = changed;
     return code;
 }
 
@@ -217,6 +213,7 @@ int prony_suite_read(const char *path, struct prony_row **rows, unsigned *n, str
                                         "launches", "precision", "seed",   "rows",    "oversubscribe", NULL};
     struct reading reading = {path, NULL, error};
     struct prony_step step = {NULL, 0};
+    struct prony_method changed = *method;
     json_t *root = NULL;
     char *text = NULL, *words = NULL;
     bool oversubscribe = false;
@@ -233,13 +230,15 @@ int prony_suite_read(const char *path, struct prony_row **rows, unsigned *n, str
     if (code == 0 && summary != NULL && (words = strdup(prony_json_string(root, "summary"))) == NULL)
         code = prony_fail(error, -ENOMEM, "no memory for the suite %s", path);
     if (code == 0)
-        code = method_read(&reading, root, method);
+        code = method_read(&reading, root, &changed);
     if (code == 0)
         code = oversubscribe_read(&reading, root, &oversubscribe);
     if (code == 0)
         code = rows_read(&reading, root, rows, n);
     for (unsigned i = 0; code == 0 && i < *n; i++)
         (*rows)[i].oversubscribe = oversubscribe;
+    if (code == 0)
+        *method = changed; /* only when all of it is right */
     if (code == 0 && summary != NULL)
         *summary = words;
     else

@@ -57,6 +57,22 @@ static void other_row(const struct pen *pen, const struct prony_view_cell *cell,
                   pen->plain);
 }
 
+/* A sentence, broken between words. */
+static void wrapped(const struct pen *pen, const char *text)
+{
+    (void)fputs(pen->dim, pen->out);
+    while (*text != '\0') {
+        int bytes = fitting(text, pen->width - 2);
+        while (text[bytes] != '\0' && bytes > 0 && text[bytes] != ' ')
+            bytes--;
+        if (bytes == 0) /* one word is wider than the terminal */
+            bytes = (int)strlen(text);
+        (void)fprintf(pen->out, "  %.*s\n", bytes, text);
+        text += bytes + strspn(text + bytes, " ");
+    }
+    (void)fputs(pen->plain, pen->out);
+}
+
 static void group_say(const struct pen *pen, const struct prony_view *view, const struct prony_view_group *group, unsigned name)
 {
     char verdict[512];
@@ -70,7 +86,7 @@ static void group_say(const struct pen *pen, const struct prony_view *view, cons
             other_row(pen, cell, name);
     }
     if (prony_view_verdict(view, group, verdict, sizeof verdict)[0] != '\0')
-        (void)fprintf(pen->out, "  %s%s%s\n", pen->dim, verdict, pen->plain);
+        wrapped(pen, verdict);
     (void)fputc('\n', pen->out);
 }
 
@@ -82,7 +98,7 @@ static void foot_say(const struct pen *pen, const struct prony_report *report, c
                   view->ok, view->failed, view->skipped, view->interrupted,
                   prony_text_of_ns(prony_json_number(plan, "wall_ns"), wall, sizeof wall));
     if (view->marked_visits > 0)
-        (void)fprintf(pen->out, "* the machine's state moved during %u of %u visits; those are marked in the report\n",
+        (void)fprintf(pen->out, "* the machine's state moved during %u of %u visits; they are marked\n",
                       view->marked_visits, view->visits);
     if (prony_view_trouble(view, report, trouble, sizeof trouble)[0] != '\0')
         (void)fprintf(pen->out, "%s%s%s\n", pen->red, trouble, pen->plain);

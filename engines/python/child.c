@@ -17,7 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TRACKER_MS = 200 };
+/* For a pool to end in good order when it is told to; for multiprocessing's tracker to tidy up after one that was killed. */
+enum { ORDER_MS = 2000, TRACKER_MS = 500 };
 
 int prony_child_left_ms(uint64_t end_ns)
 {
@@ -45,12 +46,15 @@ void prony_child_last_line(const struct prony_child *child, char *text, size_t b
 int prony_child_reap(struct prony_child *child, uint64_t end_ns)
 {
     struct pollfd poller = {.fd = child->pidfd, .events = POLLIN};
+    siginfo_t how = {0};
     int status = 0;
     if (child->pid == 0)
         return 0;
     while (poll(&poller, 1, prony_child_left_ms(end_ns)) <= 0)
         if (prony_child_left_ms(end_ns) == 0)
             return -ETIMEDOUT;
+    if (child->tracked && waitid(P_PID, (id_t)child->pid, &how, WEXITED | WNOWAIT) == 0 && how.si_code != CLD_EXITED)
+        (void)poll(NULL, 0, TRACKER_MS);
     (void)kill(-child->pid, SIGKILL);
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
         continue;
@@ -62,9 +66,12 @@ void prony_child_kill(struct prony_child *child)
 {
     if (child->pid == 0)
         return;
-    (void)kill(child->tracked ? child->pid : -child->pid, SIGKILL);
-    if (child->tracked)
-        (void)poll(NULL, 0, TRACKER_MS);
+    if (child->tracked) {
+        (void)kill(child->pid, SIGTERM);
+        if (prony_child_reap(child, prony_now_ns() + ORDER_MS * 1000000ull) != -ETIMEDOUT)
+            return;
+    }
+    (void)kill(-child->pid, SIGKILL);
     (void)prony_child_reap(child, UINT64_MAX);
 }
 

@@ -15,10 +15,12 @@ import functools
 import multiprocessing
 import os
 import platform
+import select
 import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 
@@ -56,12 +58,23 @@ def attach(path, host, arena, parent):
     """Makes this process a worker: the executor's initializer."""
     if image is None:
         open_image(path, host, arena)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the executor ends the workers of a broken pool
     if control is not None:
         control.close()
     index = library.prony_image_join(image, NEXT, 0)
     if index < 0:
         raise OSError(-index, "the worker cannot join")
-    if parent not in (0, os.getppid()):  # who died before the parent-death signal was asked for never sends it
+    if multiprocessing.get_start_method() == "forkserver":
+        threading.Thread(target=watch, args=(parent,), daemon=True).start()
+    elif os.getppid() != parent:  # it died before the parent-death signal was asked for, which never comes then
+        os._exit(1)
+
+
+def watch(parent):
+    """Ends this worker with the executor's process. The fork server, its real parent, lives as long as its workers."""
+    try:
+        select.select([os.pidfd_open(parent)], [], [])
+    finally:
         os._exit(1)
 
 
@@ -79,7 +92,8 @@ def run_gang(task, roles):
 
 class Pool:
     def __init__(self, workers, start, attach_arguments):
-        context = multiprocessing.get_context(start)
+        multiprocessing.set_start_method(start)
+        context = multiprocessing.get_context()
         self.workers = workers
         self.executor = futures.ProcessPoolExecutor(workers, context, attach, attach_arguments)
         self.processes = None
@@ -167,6 +181,12 @@ class Pool:
             answer += struct.pack("=ii", pid, code)
         control.send(struct.pack("=ci", b"G", self.death) + answer)
 
+    def give_up(self, *_):
+        """Ends the workers whatever they do, and this process in good order: it still removes its named semaphores."""
+        for process in list((self.processes or {}).values()):
+            process.kill()
+        sys.exit(1)
+
     def order_close(self, packet):
         drain, = struct.unpack_from("=I", packet)
         self.executor.shutdown(wait=True, cancel_futures=not drain)
@@ -194,12 +214,13 @@ def main():
     die_with(int(host))
     try:
         open_image(path, int(host), int(arena))
-        parent = 0 if start == "forkserver" else os.getpid()  # a fork server ends when this process does
-        pool = Pool(int(workers), start, (path, int(host), int(arena), parent))
+        pool = Pool(int(workers), start, (path, int(host), int(arena), os.getpid()))
     except (OSError, ValueError, ImportError) as error:
         code = getattr(error, "errno", None) or 95  # ENOTSUP
         control.send(struct.pack("=ci", b"E", -code) + str(error).encode()[:200])
         return
+    if start != "fork":  # whose semaphores have no names
+        signal.signal(signal.SIGTERM, pool.give_up)
     control.send(b"R" + describe(start).encode())
     orders = {b"M": pool.order_map, b"S": pool.order_submit, b"G": pool.order_gang, b"C": pool.order_close}
     while True:

@@ -98,6 +98,7 @@ struct prony_crew {
     struct prony_mate *mates;
     unsigned workers, spins, polls, early_deaths;
     uint32_t gangs, ticket;
+    struct prony_span chunks; /* futures in it are chunks of a map: items are counted, not tasks */
     bool draining; /* the caller looks again and again: not every end of a task is told */
     int broken;  /* workers cannot be replaced any more: why */
 };
@@ -138,6 +139,8 @@ void prony_future_run(struct prony_body *me, const struct prony_task *task); /* 
 bool prony_future_end(struct prony_crew *crew, uint64_t off, uint32_t ticket, enum prony_phase from, int status);
 bool prony_future_lost(struct prony_crew *crew, unsigned index, int code);
 int prony_crew_wait(struct prony_crew *crew, const uint64_t *futures, unsigned n, unsigned need, int64_t timeout_ns);
+bool prony_crew_idle(const struct prony_crew *crew); /* no worker holds a task */
+void prony_future_sleep(struct prony_future *future, int64_t timeout_ns);
 int prony_crew_cancel(struct prony_crew *crew, uint64_t future, int stop);
 
 static inline struct prony_body *prony_body_of(struct prony_worker *worker)

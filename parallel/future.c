@@ -62,13 +62,16 @@ void prony_future_run(struct prony_body *me, const struct prony_task *task)
     struct prony_slot *slot = me->worker.slot;
     const uint64_t off = task->future, outer = future->outer;
     const uint32_t ticket = task->ticket & PRONY_TICKETS;
+    int64_t items = 1;
     int status;
     if (me->crew->policy.times)
         future->begun_ns = prony_now_ns();
     status = prony_task_run(&me->worker, task);
     if (me->crew->policy.times)
         future->done_ns = future->ended_ns = prony_now_ns();
-    __atomic_store_n(&slot->items, slot->items + 1, __ATOMIC_RELAXED);
+    if (off - me->crew->chunks.off < me->crew->chunks.len)
+        items = status == 0 ? task->hi - task->lo : 0;
+    __atomic_store_n(&slot->items, slot->items + items, __ATOMIC_RELAXED);
     __atomic_store_n(&me->desk->intent, off, __ATOMIC_RELEASE);
     __atomic_store_n(&me->desk->turns, me->desk->turns + 1, __ATOMIC_RELEASE);
     __atomic_store_n(&slot->held, outer, __ATOMIC_RELEASE);
@@ -102,6 +105,27 @@ bool prony_future_end(struct prony_crew *crew, uint64_t off, uint32_t ticket, en
         prony_futex_wake(&future->state, INT_MAX);
     if ((seen & PRONY_MARK_BELL) != 0)
         prony_crew_ring(crew);
+    return true;
+}
+
+/* Blocks a worker until the future is DONE, or for a while. */
+void prony_future_sleep(struct prony_future *future, int64_t timeout_ns)
+{
+    uint32_t seen = __atomic_load_n(&future->state, __ATOMIC_ACQUIRE);
+    while ((seen & 3u) != PRONY_DONE && (seen & PRONY_MARK_SLEEPER) == 0)
+        if (__atomic_compare_exchange_n(&future->state, &seen, seen | PRONY_MARK_SLEEPER, 0, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_ACQUIRE))
+            seen |= PRONY_MARK_SLEEPER;
+    if ((seen & 3u) != PRONY_DONE)
+        (void)prony_futex_wait(&future->state, seen, timeout_ns);
+}
+
+bool prony_crew_idle(const struct prony_crew *crew)
+{
+    for (unsigned i = 0; i < crew->workers; i++)
+        if (__atomic_load_n(&crew->desks[i].intent, __ATOMIC_SEQ_CST) != 0 ||
+            __atomic_load_n(&prony_crew_slot(crew, i)->held, __ATOMIC_SEQ_CST) != 0)
+            return false;
     return true;
 }
 

@@ -114,18 +114,6 @@ static bool help(struct prony_body *me, const struct prony_future *future)
     return true;
 }
 
-/* Blocks until the kid is DONE, or it is worth looking for something to take again. */
-static void sleep_on(struct prony_future *future)
-{
-    uint32_t seen = __atomic_load_n(&future->state, __ATOMIC_ACQUIRE);
-    while ((seen & 3u) != PRONY_DONE && (seen & PRONY_MARK_SLEEPER) == 0)
-        if (__atomic_compare_exchange_n(&future->state, &seen, seen | PRONY_MARK_SLEEPER, 0, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_ACQUIRE))
-            seen |= PRONY_MARK_SLEEPER;
-    if ((seen & 3u) != PRONY_DONE)
-        (void)prony_futex_wait(&future->state, seen, JOIN_NAP_NS);
-}
-
 int prony_nest_join(struct prony_worker *worker, const struct prony_task *kids, unsigned n)
 {
     struct prony_body *me = prony_body_of(worker);
@@ -146,7 +134,7 @@ int prony_nest_join(struct prony_worker *worker, const struct prony_task *kids, 
             } else if (looks++ < JOIN_LOOKS) {
                 prony_pause();
             } else {
-                sleep_on(future);
+                prony_future_sleep(future, JOIN_NAP_NS);
                 looks = 0;
             }
         }

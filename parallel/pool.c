@@ -245,12 +245,11 @@ int prony_pool_park(struct prony_pool *pool, int parked)
 static bool drained(void *context, bool sleep)
 {
     struct prony_pool *pool = context;
-    for (unsigned i = 0; i < pool->crew.workers; i++)
-        if (pending(pool, i, true) != 0 || __atomic_load_n(&pool->crew.desks[i].intent, __ATOMIC_SEQ_CST) != 0 ||
-            __atomic_load_n(&prony_crew_slot(&pool->crew, i)->held, __ATOMIC_SEQ_CST) != 0)
-            return false;
     (void)sleep;
-    return true;
+    for (unsigned i = 0; i < pool->crew.workers; i++)
+        if (pending(pool, i, true) != 0)
+            return false;
+    return prony_crew_idle(&pool->crew);
 }
 
 static void cancel_queued(struct prony_pool *pool)

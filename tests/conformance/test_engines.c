@@ -108,7 +108,7 @@ static int meet(struct prony_worker *worker, const struct prony_task *task)
         if (worker->ops->barrier(worker, LIMIT_NS) != 0)
             return -EPROTO;
     }
-    return -(int)(1 + worker->roles); /* proof that each role ran */
+    return 0;
 }
 
 /* Worker 0 never comes to the barrier; it leaves when the gang is stopped. */
@@ -297,7 +297,7 @@ static void gangs(struct cell *cell)
             memset(counts(cell), 0, 64 * sizeof(int32_t));
             CHECK(cell->engine->gang(cell->handle, &task, roles, status, LIMIT_NS) == 0);
             for (unsigned i = 0; i < roles; i++)
-                CHECK(status[i] == -(int)(1 + roles));
+                CHECK(status[i] == 0 && counts(cell)[i] == 100);
             CHECK(roles == cell->workers || counts(cell)[roles] == 0);
         }
 }

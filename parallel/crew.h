@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdbool.h>
+#include <string.h>
 
 #define PRONY_NOBODY (UINT32_MAX - 1u) /* future->worker while nobody has claimed it */
 
@@ -153,6 +154,15 @@ static inline void prony_task_load(struct prony_task *to, const struct prony_tas
 {
     for (size_t i = 0; i < sizeof *to / 8; i++)
         ((uint64_t *)(void *)to)[i] = __atomic_load_n((const uint64_t *)(const void *)from + i, __ATOMIC_ACQUIRE);
+}
+
+/* The ticket, once the rest is there. Loaded as stored: with the word that it lies in. */
+static inline uint32_t prony_task_ticket(const struct prony_task *task)
+{
+    const uint64_t word = __atomic_load_n((const uint64_t *)(const void *)task, __ATOMIC_ACQUIRE);
+    uint32_t halves[2];
+    memcpy(halves, &word, sizeof halves);
+    return halves[offsetof(struct prony_task, ticket) / sizeof *halves];
 }
 
 /* The first word, which holds the ticket, is stored last. */

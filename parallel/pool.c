@@ -27,7 +27,7 @@ static struct prony_task *entry_at(struct prony_inbox *inbox, uint64_t head)
 {
     struct prony_task *entry = &inbox->entry[head % PRONY_INBOX];
     const uint32_t lap = (head / PRONY_INBOX) % 2 == 0 ? PRONY_LAP : 0;
-    return (__atomic_load_n(&entry->ticket, __ATOMIC_ACQUIRE) & PRONY_LAP) == lap ? entry : NULL;
+    return (prony_task_ticket(entry) & PRONY_LAP) == lap ? entry : NULL;
 }
 
 static bool serve_inbox(struct prony_body *me)

@@ -1,0 +1,22 @@
+"""The examples say what they should."""
+import os
+import subprocess
+import unittest
+
+
+def run(name, *arguments):
+    program = os.path.join(os.environ["PRONY_BUILD"], "bin", "example_" + name)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+class Examples(unittest.TestCase):
+    def test_squares(self):
+        self.assertEqual(run("squares"), "1 4 9 16 25\n")
+        self.assertEqual(run("squares", "-7", "1000000"), "49 1000000000000\n")
+
+    def test_futures(self):
+        self.assertEqual(run("futures"), "1: 1\n2: 4\nthree: Invalid argument\n4: 16\n5: 25\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

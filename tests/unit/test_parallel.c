@@ -1,0 +1,228 @@
+/* The arena, the lock and the waits; the pool's refusals; the examples' own words. */
+#include "base/clock.h"
+
+#include <prony/arena.h>
+#include <prony/executor.h>
+#include <prony/pool.h>
+#include <prony/sync.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void arena_is_sealed(void **state)
+{
+    struct prony_error error = {0, ""};
+    struct prony_arena arena, other;
+    (void)state;
+    assert_int_equal(prony_arena_create(&arena, 10000, &error), 0);
+    assert_int_equal(arena.bytes % (uint64_t)sysconf(_SC_PAGESIZE), 0);
+    assert_int_not_equal(fcntl(arena.fd, F_GETFD) & FD_CLOEXEC, 0);
+    assert_int_equal(fcntl(arena.fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    assert_int_equal(ftruncate(arena.fd, 4096), -1);
+    assert_int_equal(prony_arena_attach(&other, dup(arena.fd), &error), 0);
+    assert_ptr_not_equal(arena.base, other.base);
+    arena.base[5000] = 42;
+    assert_int_equal(other.base[5000], 42);
+    prony_arena_close(&other);
+    prony_arena_close(&arena);
+    assert_int_equal(arena.fd, -1);
+    prony_arena_close(&arena);
+}
+
+static void arena_hands_out(void **state)
+{
+    struct prony_error error = {0, ""};
+    struct prony_arena arena;
+    struct prony_span a, b;
+    (void)state;
+    assert_int_equal(prony_arena_create(&arena, 4096, &error), 0);
+    assert_int_equal(prony_arena_take(&arena, 10, 1, &a, &error), 0);
+    assert_true(a.off > 0 && a.len == 10);
+    assert_int_equal(prony_arena_take(&arena, 100, 64, &b, &error), 0);
+    assert_true(b.off % 64 == 0 && b.off >= a.off + a.len);
+    assert_int_equal(prony_arena_take(&arena, 1, 3, &b, &error), -EINVAL);
+    assert_int_equal(prony_arena_take(&arena, 4096, 64, &b, &error), -ENOMEM);
+    assert_non_null(strstr(error.text, "full"));
+    assert_int_equal(prony_arena_take(&arena, UINT64_MAX - 10, 64, &b, &error), -ENOMEM);
+    assert_int_equal(prony_arena_take(&arena, arena.bytes - arena.used, 1, &b, &error), 0);
+    prony_arena_close(&arena);
+    assert_int_equal(prony_arena_create(&arena, 0, &error), -EINVAL);
+    assert_int_equal(prony_arena_create(&arena, UINT64_MAX, &error), -EINVAL);
+    assert_int_equal(prony_arena_attach(&arena, -1, &error), -EBADF);
+}
+
+struct shared {
+    struct prony_lock lock;
+    uint64_t sum;
+};
+
+static void *add(void *argument)
+{
+    struct shared *shared = argument;
+    for (unsigned i = 0; i < 20000; i++) {
+        prony_lock_acquire(&shared->lock);
+        shared->sum++;
+        prony_lock_release(&shared->lock);
+    }
+    return NULL;
+}
+
+static void lock_excludes_threads(void **state)
+{
+    struct shared shared = {{0}, 0};
+    pthread_t threads[3];
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, add, &shared), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(shared.sum, 60000);
+}
+
+static void lock_excludes_processes(void **state)
+{
+    struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pid[2];
+    int status;
+    (void)state;
+    assert_ptr_not_equal(shared, MAP_FAILED);
+    for (unsigned i = 0; i < 2; i++)
+        if ((pid[i] = fork()) == 0) {
+            (void)add(shared);
+            _exit(0);
+        }
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+    assert_int_equal(shared->sum, 40000);
+    (void)munmap(shared, 4096);
+}
+
+static void waits_are_limited(void **state)
+{
+    struct prony_lock lock = {0};
+    uint32_t word = 7;
+    uint64_t begun = prony_now_ns();
+    (void)state;
+    assert_int_equal(prony_lock_acquire_for(&lock, 0), 0);
+    assert_int_equal(prony_lock_acquire_for(&lock, 0), -ETIMEDOUT);
+    assert_int_equal(prony_lock_acquire_for(&lock, 2000000), -ETIMEDOUT);
+    assert_true(prony_now_ns() - begun >= 2000000);
+    prony_lock_release(&lock);
+    assert_int_equal(prony_lock_acquire_for(&lock, 2000000), 0);
+    prony_lock_release(&lock);
+    assert_int_equal(prony_futex_wait(&word, 6, -1), 0);
+    assert_int_equal(prony_futex_wait(&word, 7, 1000000), -ETIMEDOUT);
+}
+
+static int nothing(struct prony_worker *worker, const struct prony_task *task)
+{
+    (void)worker, (void)task;
+    return 0;
+}
+
+static const struct prony_kernel kernels[] = {{"nothing", nothing}, {NULL, NULL}};
+
+static int refuse_start(struct prony_worker *worker)
+{
+    return worker->index == 1 ? -EPERM : 0;
+}
+
+static void openings_that_fail(void **state)
+{
+    struct prony_error error = {0, ""};
+    struct prony_wish wish = {2, prony_pool_area(2), 0, 1};
+    struct prony_ground ground;
+    struct prony_pool *pool = NULL;
+    struct prony_executor *executor = NULL;
+    (void)state;
+    for (int staff = 0; staff < 2; staff++) {
+        struct prony_policy policy = {(enum prony_staff)staff, PRONY_IDLE_ADAPTIVE, 0};
+        assert_int_equal(prony_ground_make(&ground, kernels, &wish, &error), 0);
+        ground.setup.workers = 0;
+        assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), -EINVAL);
+        ground.setup.workers = PRONY_POOL_WORKERS + 1;
+        assert_int_equal(prony_executor_open(&ground.setup, &policy, &executor, &error), -EINVAL);
+        ground.setup.workers = 3; /* the area is for two */
+        assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), -EINVAL);
+        assert_non_null(strstr(error.text, "area"));
+        ground.setup.workers = 2;
+        ground.setup.started = refuse_start;
+        assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), -EPERM);
+        assert_non_null(strstr(error.text, "worker"));
+        prony_ground_free(&ground);
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    }
+    assert_int_equal(prony_pool_close(NULL, 1, 0), 0);
+    assert_int_equal(prony_executor_close(NULL, 1, 0), 0);
+}
+
+static void futures_carry_times(void **state)
+{
+    struct prony_error error = {0, ""};
+    struct prony_wish wish = {1, prony_pool_area(1), 0, 1};
+    struct prony_ground ground;
+    struct prony_pool *pool;
+    (void)state;
+    for (int times = 0; times < 2; times++) {
+        struct prony_policy policy = {PRONY_THREADS, PRONY_IDLE_PARK, times};
+        struct prony_task task = {.ref = {1, 0}};
+        const struct prony_future *future;
+        uint64_t begun = prony_now_ns();
+        assert_int_equal(prony_ground_make(&ground, kernels, &wish, &error), 0);
+        assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), 0);
+        task.future = ground.futures.off;
+        assert_int_equal(prony_pool_submit(pool, &task, 1), 0);
+        assert_int_equal(prony_pool_wait(pool, &task.future, 1, 1, -1), 0);
+        future = (const void *)(ground.arena.base + task.future);
+        assert_true(prony_future_done(future) && !prony_future_cancelled(future) && !prony_future_running(future));
+        if (times)
+            assert_true(begun <= future->queued_ns && future->queued_ns <= future->begun_ns &&
+                        future->begun_ns <= future->ended_ns && future->ended_ns <= future->done_ns);
+        else
+            assert_true(future->queued_ns == 0 && future->begun_ns == 0 && future->done_ns == 0);
+        assert_int_equal(prony_pool_close(pool, 1, -1), 0);
+        prony_ground_free(&ground);
+    }
+}
+
+/* Wakes are not lost: single tasks to workers that sleep at once, one after the other. */
+static void no_wake_is_lost(void **state)
+{
+    struct prony_error error = {0, ""};
+    struct prony_wish wish = {2, prony_pool_area(2), 0, 1};
+    struct prony_policy policy = {PRONY_THREADS, PRONY_IDLE_PARK, 0};
+    struct prony_ground ground;
+    struct prony_pool *pool;
+    struct prony_task task = {.ref = {1, 0}};
+    (void)state;
+    assert_int_equal(prony_ground_make(&ground, kernels, &wish, &error), 0);
+    assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), 0);
+    task.future = ground.futures.off;
+    for (unsigned i = 0; i < 20000; i++) {
+        assert_int_equal(prony_pool_submit(pool, &task, 1), 0);
+        assert_int_equal(prony_pool_wait(pool, &task.future, 1, 1, 20000000000), 0);
+    }
+    assert_int_equal(prony_pool_close(pool, 1, -1), 0);
+    prony_ground_free(&ground);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arena_is_sealed),       cmocka_unit_test(arena_hands_out),
+        cmocka_unit_test(lock_excludes_threads), cmocka_unit_test(lock_excludes_processes),
+        cmocka_unit_test(waits_are_limited),     cmocka_unit_test(openings_that_fail),
+        cmocka_unit_test(futures_carry_times),   cmocka_unit_test(no_wake_is_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -9,7 +9,8 @@ static int open_processes(const struct prony_setup *setup, void **handle, struct
 }
 
 PRONY_EXPORT(engine, futures_process) = {
-    .head = PRONY_HEAD(struct prony_engine, .name = "futures-process", .summary = "an executor over forked processes: one queue, a future a task",
+    .head = PRONY_HEAD(struct prony_engine, .name = "futures-process",
+                       .summary = "an executor over forked processes: one queue, a future a task",
                        .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG | PRONY_CAP_NEST | PRONY_CAP_CANCEL |
                                PRONY_CAP_KILL | PRONY_CAP_ISOLATES,
                        .options = options),

@@ -8,7 +8,8 @@ static int open_threads(const struct prony_setup *setup, void **handle, struct p
 }
 
 PRONY_EXPORT(engine, futures_thread) = {
-    .head = PRONY_HEAD(struct prony_engine, .name = "futures-thread", .summary = "an executor over threads: one queue, a future a task",
+    .head = PRONY_HEAD(struct prony_engine, .name = "futures-thread",
+                       .summary = "an executor over threads: one queue, a future a task",
                        .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG | PRONY_CAP_NEST | PRONY_CAP_CANCEL |
                                PRONY_CAP_SHARED,
                        .options = options),

@@ -41,7 +41,8 @@ static int null_gang(void *handle, const struct prony_task *task, unsigned roles
     return 0;
 }
 
-static int null_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally, int64_t timeout_ns)
+static int null_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally,
+                    int64_t timeout_ns)
 {
     struct null *null = handle;
     (void)timeout_ns;
@@ -80,7 +81,8 @@ static int null_close(void *handle, int drain, int64_t timeout_ns)
 }
 
 PRONY_EXPORT(engine, null) = {
-    .head = PRONY_HEAD(struct prony_engine, .name = "null", .summary = "completes tasks without running them: what the harness costs",
+    .head = PRONY_HEAD(struct prony_engine, .name = "null",
+                       .summary = "completes tasks without running them: what the harness costs",
                        .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_HELPS | PRONY_CAP_DRY),
     .open = null_open,
     .workers = null_workers,

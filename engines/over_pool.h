@@ -9,7 +9,8 @@
 static const char *const idle_choices[] = {"spin", "adaptive", "park", NULL};
 
 static const struct prony_option options[] = {
-    {"wait", PRONY_CHOICE, "adaptive", 0, 0, idle_choices, "idle workers: keep looking, look 50 us and sleep, or sleep at once"},
+    {"wait", PRONY_CHOICE, "adaptive", 0, 0, idle_choices,
+     "idle workers: keep looking, look 50 us and sleep, or sleep at once"},
     {"times", PRONY_BOOL, "no", 0, 0, NULL, "note when each task was queued, begun and ended (costs clock readings)"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
 
@@ -29,7 +30,8 @@ static uint64_t pool_area(const struct prony_params *params, unsigned workers)
     return prony_pool_area(workers);
 }
 
-static inline int pool_open(const struct prony_setup *setup, enum prony_staff staff, void **handle, struct prony_error *error)
+static inline int pool_open(const struct prony_setup *setup, enum prony_staff staff, void **handle,
+                            struct prony_error *error)
 {
     const struct prony_policy policy = policy_of(setup->params, staff);
     struct prony_pool *pool = NULL;
@@ -48,7 +50,8 @@ static int pool_gang(void *handle, const struct prony_task *task, unsigned roles
     return prony_pool_gang(handle, task, roles, status, timeout_ns);
 }
 
-static int pool_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally, int64_t timeout_ns)
+static int pool_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally,
+                    int64_t timeout_ns)
 {
     return prony_pool_map(handle, task, chunk, tally, timeout_ns);
 }

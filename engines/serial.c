@@ -63,7 +63,8 @@ static int serial_open(const struct prony_setup *setup, void **handle, struct pr
 {
     struct serial *serial;
     if (setup->workers != 1)
-        return prony_fail(error, -ENOTSUP, "serial has one worker, the caller: %u cannot be (use -n 1)", setup->workers);
+        return prony_fail(error, -ENOTSUP, "serial has one worker, the caller: %u cannot be (use -n 1)",
+                          setup->workers);
     serial = calloc(1, sizeof *serial);
     if (serial == NULL)
         return prony_fail(error, -ENOMEM, "no memory for the engine");
@@ -95,7 +96,8 @@ static int serial_gang(void *handle, const struct prony_task *task, unsigned rol
     return 0;
 }
 
-static int serial_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally, int64_t timeout_ns)
+static int serial_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally,
+                      int64_t timeout_ns)
 {
     struct serial *serial = handle;
     struct prony_task part = *task;

@@ -15,7 +15,7 @@
 #define SPINS 2000u          /* looks before an adaptive worker sleeps: about 50 us */
 #define SPINS_CROWDED 50u    /* the same where workers outnumber processors */
 #define START_NS 10000000000 /* a worker that is not there after this long never comes */
-#define EARLY_DEATHS 100u /* in a row, before they were at work: give up */
+#define EARLY_DEATHS 100u    /* in a row, before they were at work: give up */
 
 uint64_t prony_crew_area(unsigned workers)
 {

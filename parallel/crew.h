@@ -28,16 +28,16 @@ enum { PRONY_CALL_NONE, PRONY_CALLED, PRONY_CALL_RUNS, PRONY_CALL_DONE };
 /* One a worker, in the area: what it shares with the caller and its peers. */
 struct prony_desk {
     alignas(64) uint32_t call;
-    int32_t answer;      /* of its gang kernel */
-    int32_t ready;       /* 0 starting, 1 at work, 2 left, or the -errno of `started` */
+    int32_t answer;              /* of its gang kernel */
+    int32_t ready;               /* 0 starting, 1 at work, 2 left, or the -errno of `started` */
     alignas(64) uint32_t asleep; /* futex: 1 while it sleeps */
-    uint32_t ticket;     /* of its last kid */
-    uint32_t turns;      /* tasks begun and ended: moves when slot->held does */
-    uint64_t intent;     /* the future that it is just claiming or completing; with slot->held all that it can hold */
+    uint32_t ticket;             /* of its last kid */
+    uint32_t turns;              /* tasks begun and ended: moves when slot->held does */
+    uint64_t intent; /* the future that it is just claiming or completing; with slot->held all that it can hold */
     /* map: */
     alignas(64) uint32_t inside; /* number of the round it takes part in */
     uint32_t failed;
-    uint64_t confirmed;  /* end of its last chunk that a peer saw it own */
+    uint64_t confirmed; /* end of its last chunk that a peer saw it own */
     int64_t first_lo, first_hi, last_lo;
     int32_t status;
 };
@@ -70,9 +70,9 @@ struct prony_body {
 /* What pool and executor differ in. */
 struct prony_trade {
     struct prony_worker_ops ops;
-    bool (*serve)(struct prony_body *me);       /* does some work, if there is any */
-    bool (*peek)(const struct prony_body *me);  /* is there any? Asked when asleep = 1 is visible to all */
-    void (*arrive)(struct prony_body *me);      /* a new worker: continue where the last one was */
+    bool (*serve)(struct prony_body *me);      /* does some work, if there is any */
+    bool (*peek)(const struct prony_body *me); /* is there any? Asked when asleep = 1 is visible to all */
+    void (*arrive)(struct prony_body *me);     /* a new worker: continue where the last one was */
     bool (*lost)(struct prony_crew *crew, unsigned index, int code); /* fail what it held; false: ask again soon */
 };
 
@@ -100,8 +100,8 @@ struct prony_crew {
     unsigned workers, spins, polls, early_deaths;
     uint32_t gangs, ticket;
     struct prony_span chunks; /* futures in it are chunks of a map: items are counted, not tasks */
-    bool draining; /* the caller looks again and again: not every end of a task is told */
-    int broken;  /* workers cannot be replaced any more: why */
+    bool draining;            /* the caller looks again and again: not every end of a task is told */
+    int broken;               /* workers cannot be replaced any more: why */
 };
 
 /* crew.c: life */
@@ -122,11 +122,13 @@ void prony_crew_tell(struct prony_crew *crew); /* the caller may want to look ag
 void prony_crew_ring(struct prony_crew *crew);
 /* Blocks the caller until done(context, ...) holds: 0, -ETIMEDOUT, or why the crew is broken. It is called with `sleep`
  * before the caller sleeps, to leave marks that ring the bell. */
-int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool sleep), void *context, uint64_t deadline);
+int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool sleep), void *context,
+                     uint64_t deadline);
 int prony_crew_park(struct prony_crew *crew, int parked);
 
 /* gang.c */
-int prony_crew_gang(struct prony_crew *crew, const struct prony_task *task, unsigned roles, int *status, int64_t timeout_ns);
+int prony_crew_gang(struct prony_crew *crew, const struct prony_task *task, unsigned roles, int *status,
+                    int64_t timeout_ns);
 void prony_crew_perform(struct prony_body *me);
 bool prony_crew_gang_lost(struct prony_crew *crew, unsigned index, int code);
 int prony_crew_barrier(struct prony_worker *worker, int64_t timeout_ns);

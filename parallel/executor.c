@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUEUE 1024u   /* tasks: a power of two */
-#define WINDOW 512u   /* chunks of a map that are under way at once */
-#define SPLIT 16u     /* chunks a worker, when the caller does not say */
-#define BATCH 32u     /* tasks queued under one lock */
+#define QUEUE 1024u    /* tasks: a power of two */
+#define WINDOW 512u    /* chunks of a map that are under way at once */
+#define SPLIT 16u      /* chunks a worker, when the caller does not say */
+#define BATCH 32u      /* tasks queued under one lock */
 #define CALLER 0xffffu /* as a holder of the lock; workers are their index + 1 */
 #define WANTED 0x80000000u
 #define LOOKS 200u
@@ -194,7 +194,8 @@ int prony_executor_open(const struct prony_setup *setup, const struct prony_poli
     unsigned char *at;
     int code;
     if (setup->workers == 0 || setup->workers > PRONY_POOL_WORKERS)
-        return prony_fail(error, -EINVAL, "an executor takes 1 to %u workers, not %u", PRONY_POOL_WORKERS, setup->workers);
+        return prony_fail(error, -EINVAL, "an executor takes 1 to %u workers, not %u", PRONY_POOL_WORKERS,
+                          setup->workers);
     if (setup->area.len < prony_executor_area(setup->workers) || setup->area.off % 64 != 0)
         return prony_fail(error, -EINVAL, "the area has %llu bytes, the executor needs %llu, at a multiple of 64",
                           (unsigned long long)setup->area.len, (unsigned long long)prony_executor_area(setup->workers));
@@ -222,7 +223,8 @@ static bool any_room(void *context, bool sleep)
     bool room;
     if (sleep)
         __atomic_store_n(&executor->crew.hall->wants_room, 1, __ATOMIC_SEQ_CST);
-    room = __atomic_load_n(&queue->tail, __ATOMIC_SEQ_CST) - __atomic_load_n(&queue->head, __ATOMIC_SEQ_CST) <= QUEUE / 2;
+    room =
+        __atomic_load_n(&queue->tail, __ATOMIC_SEQ_CST) - __atomic_load_n(&queue->head, __ATOMIC_SEQ_CST) <= QUEUE / 2;
     if (room)
         __atomic_store_n(&executor->crew.hall->wants_room, 0, __ATOMIC_RELAXED);
     return room;

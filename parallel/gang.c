@@ -87,7 +87,8 @@ static void give_up(struct gang *gang)
     (void)prony_crew_await(crew, is_over, gang, UINT64_MAX);
 }
 
-int prony_crew_gang(struct prony_crew *crew, const struct prony_task *task, unsigned roles, int *status, int64_t timeout_ns)
+int prony_crew_gang(struct prony_crew *crew, const struct prony_task *task, unsigned roles, int *status,
+                    int64_t timeout_ns)
 {
     struct gang all = {crew, crew->workers}, gang = {crew, roles};
     uint64_t deadline = prony_deadline(timeout_ns);

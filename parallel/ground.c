@@ -12,11 +12,13 @@ int prony_ground_make(struct prony_ground *ground, const struct prony_kernel *ke
                       struct prony_error *error)
 {
     const uint64_t own = (sizeof(struct prony_histogram) + SCRATCH + 63u) & ~UINT64_C(63);
-    const uint64_t futures = wish->futures * sizeof(struct prony_future), slots = wish->workers * sizeof(struct prony_slot);
+    const uint64_t futures = wish->futures * sizeof(struct prony_future),
+                   slots = wish->workers * sizeof(struct prony_slot);
     struct prony_setup *setup = &ground->setup;
     int code;
     memset(ground, 0, sizeof *ground);
-    code = prony_arena_create(&ground->arena, 4096 + wish->area + slots + wish->workers * own + wish->data + futures, error);
+    code = prony_arena_create(&ground->arena, 4096 + wish->area + slots + wish->workers * own + wish->data + futures,
+                              error);
     if (code != 0)
         return code;
     if ((code = prony_arena_take(&ground->arena, wish->area, 64, &setup->area, error)) != 0 ||

@@ -6,8 +6,8 @@
 #include <errno.h>
 
 #define ITEMS_MOST (INT64_C(1) << 46)
-#define GUIDED 4u     /* a guided chunk is 1 / (GUIDED x workers) of what is left ... */
-#define FINEST 128u   /* ... but not less than 1 / (FINEST x workers) of all */
+#define GUIDED 4u   /* a guided chunk is 1 / (GUIDED x workers) of what is left ... */
+#define FINEST 128u /* ... but not less than 1 / (FINEST x workers) of all */
 #define GRACE_NS 100000000
 
 static int64_t chunk_at(const struct prony_round *round, unsigned workers, int64_t at)

@@ -148,8 +148,8 @@ void prony_nest_lost(struct prony_pool *pool, unsigned index)
     struct prony_offers *offers = &pool->offers[index];
     for (unsigned i = 0; i < PRONY_OFFERS; i++)
         if (offers->entry[i].seq != 0)
-            (void)prony_future_end(&pool->crew, offers->entry[i].task.future, offers->entry[i].task.ticket & PRONY_TICKETS,
-                                   PRONY_QUEUED, -ECANCELED);
+            (void)prony_future_end(&pool->crew, offers->entry[i].task.future,
+                                   offers->entry[i].task.ticket & PRONY_TICKETS, PRONY_QUEUED, -ECANCELED);
     for (unsigned i = 0; i < PRONY_OFFERS; i++)
         if (offers->entry[i].seq % 2 != 0)
             offers->entry[i].seq++;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN 16u        /* tasks put into one inbox before the next one's turn */
-#define TELL 64u       /* done tasks before a caller who waits for room is told */
-#define STEAL_LOOKS 32u/* idle looks before a worker takes from other inboxes */
+#define RUN 16u         /* tasks put into one inbox before the next one's turn */
+#define TELL 64u        /* done tasks before a caller who waits for room is told */
+#define STEAL_LOOKS 32u /* idle looks before a worker takes from other inboxes */
 
 static uint64_t line(uint64_t bytes)
 {
@@ -201,8 +201,8 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
         unsigned run = n < RUN ? n : RUN;
         run = room < run ? (unsigned)room : run;
         if (run == 0 || pool->crew.broken != 0) {
-            int code = pool->crew.broken != 0 ? pool->crew.broken
-                                              : prony_crew_await(&pool->crew, any_room, pool, UINT64_MAX);
+            int code =
+                pool->crew.broken != 0 ? pool->crew.broken : prony_crew_await(&pool->crew, any_room, pool, UINT64_MAX);
             if (code != 0) {
                 refuse(pool, tasks, n, code);
                 return code;
@@ -222,7 +222,8 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
     return 0;
 }
 
-int prony_pool_gang(struct prony_pool *pool, const struct prony_task *task, unsigned roles, int *status, int64_t timeout_ns)
+int prony_pool_gang(struct prony_pool *pool, const struct prony_task *task, unsigned roles, int *status,
+                    int64_t timeout_ns)
 {
     return prony_crew_gang(&pool->crew, task, roles, status, timeout_ns);
 }

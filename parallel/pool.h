@@ -6,7 +6,8 @@
 
 #define PRONY_INBOX 256u  /* submitted tasks a worker: a power of two */
 #define PRONY_OFFERS 256u /* kids a worker */
-#define PRONY_LAP 0x80000000u /* in the ticket of an inbox entry: alternates from lap to lap, so that an entry says itself
+#define PRONY_LAP                                                                                                      \
+    0x80000000u /* in the ticket of an inbox entry: alternates from lap to lap, so that an entry says itself
                                  whether it is there */
 
 /* The caller writes tasks, the worker runs them in place and then moves head on; idle peers may take copies. */
@@ -44,7 +45,7 @@ struct prony_pool {
     struct prony_offers *offers;
     uint64_t *tail, *seen; /* the caller's: entries put into each inbox, and its head as last seen */
     uint32_t rounds;
-    unsigned next;         /* inbox */
+    unsigned next;           /* inbox */
     struct prony_tally lost; /* chunks of this round that died with their workers */
 };
 

@@ -15,8 +15,8 @@ extern "C" {
 struct prony_arena {
     unsigned char *base; /* page aligned; differs in each process */
     uint64_t bytes;
-    uint64_t used;       /* what prony_arena_take has handed out; creator only */
-    int fd;              /* close-on-exec; -1 after prony_arena_close */
+    uint64_t used; /* what prony_arena_take has handed out; creator only */
+    int fd;        /* close-on-exec; -1 after prony_arena_close */
 };
 
 /* Makes and maps a zeroed, sealed arena. Pages are not touched. 0, -ENOMEM, -EMFILE. */
@@ -24,7 +24,8 @@ int prony_arena_create(struct prony_arena *arena, uint64_t bytes, struct prony_e
 /* Maps an arena made elsewhere; takes ownership of `fd` on success. */
 int prony_arena_attach(struct prony_arena *arena, int fd, struct prony_error *error);
 /* Takes `bytes` aligned to `align` (a power of two). Creator only, not thread-safe. -ENOMEM when it is full. */
-int prony_arena_take(struct prony_arena *arena, uint64_t bytes, uint64_t align, struct prony_span *span, struct prony_error *error);
+int prony_arena_take(struct prony_arena *arena, uint64_t bytes, uint64_t align, struct prony_span *span,
+                     struct prony_error *error);
 void prony_arena_close(struct prony_arena *arena);
 
 #ifdef __cplusplus

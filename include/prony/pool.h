@@ -37,7 +37,8 @@ uint64_t prony_pool_area(unsigned workers);
 int prony_pool_open(const struct prony_setup *setup, const struct prony_policy *policy, struct prony_pool **pool,
                     struct prony_error *error);
 /* Runs the kernel once in each of the workers 0 .. roles-1, all alive at once; status[i] is what it returned there. */
-int prony_pool_gang(struct prony_pool *pool, const struct prony_task *task, unsigned roles, int *status, int64_t timeout_ns);
+int prony_pool_gang(struct prony_pool *pool, const struct prony_task *task, unsigned roles, int *status,
+                    int64_t timeout_ns);
 /* Runs the items [task->lo, task->hi) in chunks; chunk 0: large ones first, small ones at the end. */
 int prony_pool_map(struct prony_pool *pool, const struct prony_task *task, int64_t chunk, struct prony_tally *tally,
                    int64_t timeout_ns);

@@ -130,7 +130,7 @@ static int lone(struct prony_worker *worker, const struct prony_task *task)
 }
 
 static const struct prony_kernel kernels[] = {{"count", count}, {"refuse", refuse}, {"fib", fib},   {"nap", nap},
-                                              {"meet", meet},   {"stuck", stuck}, {"lone", lone}, {NULL, NULL}};
+                                              {"meet", meet},   {"stuck", stuck},   {"lone", lone}, {NULL, NULL}};
 
 static int has(const struct cell *cell, uint64_t caps)
 {
@@ -168,7 +168,8 @@ static int32_t *counts(struct cell *cell)
 
 static struct prony_task task_of(const struct cell *cell, uint16_t kernel, int64_t lo, int64_t hi)
 {
-    struct prony_task task = {.ref = {1, kernel}, .lo = lo, .hi = hi, .in = cell->ground.data, .out = cell->ground.data};
+    struct prony_task task = {
+        .ref = {1, kernel}, .lo = lo, .hi = hi, .in = cell->ground.data, .out = cell->ground.data};
     return task;
 }
 

@@ -120,7 +120,8 @@ static int tree(struct prony_worker *worker, const struct prony_task *task)
     return code;
 }
 
-static const struct prony_kernel kernels[] = {{"work", work}, {"die_at", die_at}, {"meet", meet}, {"tree", tree}, {NULL, NULL}};
+static const struct prony_kernel kernels[] = {
+    {"work", work}, {"die_at", die_at}, {"meet", meet}, {"tree", tree}, {NULL, NULL}};
 
 static uint64_t draw(struct cell *cell, uint64_t below)
 {
@@ -302,7 +303,8 @@ static void killed_maps(struct cell *cell)
             CHECK(out(cell)[i] <= 1);
             undone += out(cell)[i] == 0;
         }
-        CHECK(tally.failed == 0 ? undone == 0 && tally.status == 0 : is_death(tally.status) && undone <= 3 * tally.failed);
+        CHECK(tally.failed == 0 ? undone == 0 && tally.status == 0
+                                : is_death(tally.status) && undone <= 3 * tally.failed);
     }
     end_assassin(pid, stop);
 }
@@ -332,9 +334,9 @@ static void killed_trees(struct cell *cell)
         task.future = cell->ground.futures.off;
         CHECK(cell->engine->submit(cell->handle, &task, 1) == 0);
         CHECK(cell->engine->wait(cell->handle, &task.future, 1, 1, LIMIT_NS) == 0);
-        CHECK(future_of(cell, 0)->status == 0 ? future_of(cell, 0)->value == 512
-                                              : is_death(future_of(cell, 0)->status) ||
-                                                    future_of(cell, 0)->status == -ECANCELED);
+        CHECK(future_of(cell, 0)->status == 0
+                  ? future_of(cell, 0)->value == 512
+                  : is_death(future_of(cell, 0)->status) || future_of(cell, 0)->status == -ECANCELED);
         whole += future_of(cell, 0)->status == 0;
     }
     end_assassin(pid, stop);
@@ -406,8 +408,8 @@ static void survives(void **state)
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        fail_msg("%s, seed %llu: %s %d", engine->head.name, (unsigned long long)seed, WIFEXITED(status) ? "exit" : "signal",
-                 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+        fail_msg("%s, seed %llu: %s %d", engine->head.name, (unsigned long long)seed,
+                 WIFEXITED(status) ? "exit" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
 int main(int argc, char **argv)

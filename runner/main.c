@@ -28,6 +28,15 @@ static int unknown(const char *typed)
     return EXIT_USAGE;
 }
 
+/* What was printed has arrived, or the command failed. */
+static int flushed(int code)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return code;
+    prony_error_say("stdout cannot be written");
+    return code == EXIT_DONE ? EXIT_CANNOT : code;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -46,6 +55,6 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i]->name) == 0)
-            return commands[i]->run(argc, argv);
+            return flushed(commands[i]->run(argc, argv));
     return unknown(argv[1]);
 }

@@ -114,23 +114,21 @@ static int publish(const struct runner_request *request, const struct prony_repo
                    const struct runner_folder *folder, struct prony_error *error)
 {
     bool colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == NULL;
-    int code = prony_report_write(report, folder->path, error), first;
+    int code = prony_report_write(report, folder->path, error);
     if (code == 0)
         runner_folder_latest(folder);
     for (size_t i = 0; i < request->outs.count; i++) {
         struct prony_error reason = {0, ""};
-        first = runner_out_write(report, request->outs.item[i], folder->path, &reason);
-        if (first != 0 && code == 0) {
-            code = first;
+        if (runner_out_write(report, request->outs.item[i], folder->path, &reason) != 0 && code == 0) {
             *error = reason;
+            code = reason.code;
         }
     }
-    first = request->json ? prony_report_export(report, "json", stdout, code == 0 ? error : NULL)
-                          : prony_report_table(report, stdout, terminal_width(), colour);
-    if (fflush(stdout) != 0 && first == 0)
-        first = -errno;
-    if (code == 0 && first != 0)
-        code = prony_fail(error, first, "stdout cannot be written");
+    /* main looks after a stdout that cannot be written */
+    if (request->json)
+        (void)prony_report_export(report, "json", stdout, NULL);
+    else
+        (void)prony_report_table(report, stdout, terminal_width(), colour);
     return code;
 }
 

@@ -1,8 +1,9 @@
 """The command line without measuring: help, mistakes, plans, lists, topologies."""
 import os
+import subprocess
 import unittest
 
-from program import SOURCE, ProgramTest
+from program import PRONY, SOURCE, ProgramTest
 
 COMMANDS = ["run", "list", "topo", "report"]
 EIGHT = "synthetic:pack:2 [numa] core:2 pu:2"
@@ -161,6 +162,12 @@ class Lists(ProgramTest):
         names = {(entry["kind"], entry["name"]) for entry in everything}
         for name in ["null", "serial", "thread", "fork", "futures-thread", "futures-process"]:
             self.assertIn(("engine", name), names)
+
+    def test_a_stdout_that_is_full_is_said(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([PRONY, "list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("stdout cannot be written", done.stderr)
 
     def test_one_kind_shows_its_options(self):
         shown = self.prony("list", "workloads").stdout

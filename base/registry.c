@@ -148,14 +148,16 @@ static int check_head(const struct prony_head *head, enum prony_kind kind, const
         return prony_fail(error, -EPROTO, "plug-in %s was built for ABI %u, this prony has %u: build it again", shown,
                           head->abi, PRONY_ABI);
     if (head->size != kinds[kind].size)
-        return prony_fail(error, -EPROTO, "plug-in %s has a struct prony_%s of %u bytes, this prony has %u: build it again",
-                          shown, kind == PRONY_PROVIDER ? "provider" : kinds[kind].name, head->size, kinds[kind].size);
+        return prony_fail(error, -EPROTO,
+                          "plug-in %s has a struct prony_%s of %u bytes, this prony has %u: build it again", shown,
+                          kind == PRONY_PROVIDER ? "provider" : kinds[kind].name, head->size, kinds[kind].size);
     if (head->name == NULL || head->name[0] == '\0' || head->summary == NULL)
         return prony_fail(error, -EPROTO, "plug-in %s has no name or summary", shown);
     return 0;
 }
 
-int prony_registry_load(const char *path, const char *shown, const struct prony_head **result, struct prony_error *error)
+int prony_registry_load(const char *path, const char *shown, const struct prony_head **result,
+                        struct prony_error *error)
 {
     const struct prony_head *head = NULL;
     unsigned kind = 0;
@@ -180,15 +182,18 @@ int prony_registry_load(const char *path, const char *shown, const struct prony_
     for (; kind < PRONY_KINDS && head == NULL; kind += head == NULL)
         head = dlsym(library, kinds[kind].symbol);
     if (head == NULL) {
-        code = prony_fail(error, -ENOEXEC, "%s is no plug-in: it exports none of prony_engine, prony_workload, "
-                          "prony_channel, prony_provider (see PRONY_EXPORT)", shown);
+        code = prony_fail(error, -ENOEXEC,
+                          "%s is no plug-in: it exports none of prony_engine, prony_workload, "
+                          "prony_channel, prony_provider (see PRONY_EXPORT)",
+                          shown);
         goto unload;
     }
     code = check_head(head, (enum prony_kind)kind, shown, error);
     if (code != 0)
         goto unload;
     if (prony_registry_find((enum prony_kind)kind, head->name, NULL) != NULL) {
-        code = prony_fail(error, -EEXIST, "plug-in %s: there is a %s '%s' already", shown, kinds[kind].name, head->name);
+        code =
+            prony_fail(error, -EEXIST, "plug-in %s: there is a %s '%s' already", shown, kinds[kind].name, head->name);
         goto unload;
     }
     loaded[loaded_count].kind = (enum prony_kind)kind;

@@ -147,7 +147,8 @@ static bool takes_channel(const struct prony_workload *workload)
 
 /* Numbers of workers */
 
-static int count_of(const char *text, const struct prony_topology_facts *facts, int64_t *value, struct prony_error *error)
+static int count_of(const char *text, const struct prony_topology_facts *facts, int64_t *value,
+                    struct prony_error *error)
 {
     if (strcmp(text, "max") == 0)
         *value = facts->default_workers;
@@ -218,8 +219,8 @@ static int read_workers(struct prony_axes *axes, const char *text, const struct 
         code = count_of(text, facts, &first, error);
         return code != 0 ? code : add_workers(axes, (unsigned)first, error);
     }
-    if ((code = count_of(parts[0], facts, &first, error)) != 0 || (code = count_of(parts[1], facts, &last, error)) != 0
-        || (code = range_factor(parts[2], &factor, error)) != 0)
+    if ((code = count_of(parts[0], facts, &first, error)) != 0 ||
+        (code = count_of(parts[1], facts, &last, error)) != 0 || (code = range_factor(parts[2], &factor, error)) != 0)
         return code;
     if (first > last)
         return prony_fail(error, -ERANGE, "the range %s is empty here: %lld is more than %lld", text, (long long)first,
@@ -260,9 +261,9 @@ static int expand_values(struct prony_param_axis *axis, struct prony_error *erro
                 code = prony_fail(error, -ENOMEM, "no memory for a plan");
             continue;
         }
-        if ((code = prony_text_integer(parts[0], &value, error)) != 0
-            || (code = prony_text_integer(parts[1], &last, error)) != 0
-            || (code = range_factor(parts[2], &factor, error)) != 0)
+        if ((code = prony_text_integer(parts[0], &value, error)) != 0 ||
+            (code = prony_text_integer(parts[1], &last, error)) != 0 ||
+            (code = range_factor(parts[2], &factor, error)) != 0)
             break;
         if (value > last || value < (factor == 0 ? INT64_MIN : 1) || (factor == 0 && last - value >= VALUES_MOST))
             code = prony_fail(error, -ERANGE, "%s=%s: write A..B with A <= B and at most %d values", axis->key, text,
@@ -310,8 +311,8 @@ int prony_axes_read(const struct prony_row *row, const struct prony_topology_fac
         code = read_workers(axes, wanted->item[i], facts, error);
     for (size_t i = 0; code == 0 && i < where->count; i++) {
         code = prony_topology_policy_check(where->item[i], error);
-        if (code == 0 && !prony_list_has(&axes->places, where->item[i])
-            && prony_list_add(&axes->places, where->item[i], strlen(where->item[i])) != 0)
+        if (code == 0 && !prony_list_has(&axes->places, where->item[i]) &&
+            prony_list_add(&axes->places, where->item[i], strlen(where->item[i])) != 0)
             code = prony_fail(error, -ENOMEM, "no memory for a plan");
     }
     if (code != 0 || row->params.count == 0)
@@ -401,8 +402,9 @@ static int unknown_key(const struct prony_param_axis *axis, const struct everyon
         add_name(names, &n, all->head[i]->name);
     }
     if (!scope_known)
-        return prony_fail(error, -ENOENT, "-p %s.%s: '%s' is no engine, workload or channel of this plan%s", axis->scope,
-                          axis->key, axis->scope, prony_text_nearest(axis->scope, names, hint, sizeof hint));
+        return prony_fail(error, -ENOENT, "-p %s.%s: '%s' is no engine, workload or channel of this plan%s",
+                          axis->scope, axis->key, axis->scope,
+                          prony_text_nearest(axis->scope, names, hint, sizeof hint));
     n = 0;
     for (unsigned i = 0; i < all->count; i++) {
         const struct prony_option *option = all->head[i]->options;
@@ -414,8 +416,7 @@ static int unknown_key(const struct prony_param_axis *axis, const struct everyon
         add_name(names, &n, prony_cell_options[0].name);
     return prony_fail(error, -ENOENT, "%s has %s parameter '%s'%s (prony list workloads shows them)",
                       axis->scope == NULL ? "nothing in this plan" : axis->scope, axis->scope == NULL ? "a" : "no",
-                      axis->key,
-                      prony_text_nearest(axis->key, names, hint, sizeof hint));
+                      axis->key, prony_text_nearest(axis->key, names, hint, sizeof hint));
 }
 
 /* The i-th option that the axis can set, NULL after the last. */

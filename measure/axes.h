@@ -39,7 +39,8 @@ int prony_axes_read(const struct prony_row *row, const struct prony_topology_fac
 /* Checks the parameters of all rows against all plug-ins of the plan, and expands ranges of numbers. A key that nobody
  * has is -ENOENT, a value that nobody takes -ERANGE or -EINVAL. */
 int prony_axes_check(struct prony_axes *axes, unsigned n, struct prony_error *error);
-/* The axis that sets `key` of the plug-in `owner`: its own before a general one, a later one before an earlier; -1: none. */
+/* The axis that sets `key` of the plug-in `owner`: its own before a general one, a later one before an earlier; -1:
+ * none. */
 int prony_axes_winner(const struct prony_axes *axes, const char *owner, const char *key);
 void prony_axes_free(struct prony_axes *axes);
 

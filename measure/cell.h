@@ -23,32 +23,32 @@ struct prony_pulse {
 /* What happened during a visit. Deltas over its workers and PUs. */
 struct prony_disturbed {
     struct prony_pulse before, after;
-    uint64_t steal_ns;           /* taken by the hypervisor on the cell's PUs */
-    uint64_t involuntary;        /* involuntary context switches of the workers */
-    uint64_t migrations;         /* of the workers */
-    bool marked;                 /* the pulse moved by more than 25%: the visit is repeated if the budget allows */
-    char why[64];                /* in words; empty when undisturbed */
+    uint64_t steal_ns;    /* taken by the hypervisor on the cell's PUs */
+    uint64_t involuntary; /* involuntary context switches of the workers */
+    uint64_t migrations;  /* of the workers */
+    bool marked;          /* the pulse moved by more than 25%: the visit is repeated if the budget allows */
+    char why[64];         /* in words; empty when undisturbed */
 };
 
 struct prony_visit {
     unsigned block, launch;
     uint64_t t_ns;
     unsigned samples;
-    uint64_t *samples_ns;        /* the whole sample: divide by repeats for one repetition */
-    uint64_t phases_ns[7];       /* medians over the samples of bench->ns[1..7] */
+    uint64_t *samples_ns;  /* the whole sample: divide by repeats for one repetition */
+    uint64_t phases_ns[7]; /* medians over the samples of bench->ns[1..7] */
     struct prony_disturbed disturbed;
 };
 
 /* What a worker counted over all measured samples, by event: same order as prony_method.events. */
 struct prony_cell_worker {
-    int pid, tid, pu;            /* pu: read back in the worker; -1: not bound */
-    unsigned generation, flags;  /* PRONY_WHO_* */
-    int64_t items;               /* completed in all samples, warm-up included */
-    struct prony_value *values;  /* one an event; NULL: nothing counted */
+    int pid, tid, pu;           /* pu: read back in the worker; -1: not bound */
+    unsigned generation, flags; /* PRONY_WHO_* */
+    int64_t items;              /* completed in all samples, warm-up included */
+    struct prony_value *values; /* one an event; NULL: nothing counted */
 };
 
 struct prony_cell {
-    char *id;                    /* unique in the plan, the same in every run of it: "primes/thread/n2/compact/items=1000" */
+    char *id; /* unique in the plan, the same in every run of it: "primes/thread/n2/compact/items=1000" */
     const struct prony_engine *engine;
     const struct prony_workload *workload;
     const struct prony_channel *channel; /* NULL: none */
@@ -56,57 +56,57 @@ struct prony_cell {
     struct prony_placement placement;
     struct prony_params engine_params, workload_params, channel_params, own_params; /* own: prony_cell_options */
     struct prony_need need;
-    bool baseline;               /* added by the plan: serial, for the speed-up */
+    bool baseline; /* added by the plan: serial, for the speed-up */
 
     enum prony_outcome outcome;
-    struct prony_error reason;   /* why it failed or was skipped */
-    int64_t repeats;             /* calibrated */
-    uint64_t calibrate_ns;       /* what one repetition took at calibration */
-    unsigned warm_samples;       /* before it was steady */
-    bool steady;                 /* false: warm-up ended by its limit, not by steadiness */
+    struct prony_error reason; /* why it failed or was skipped */
+    int64_t repeats;           /* calibrated */
+    uint64_t calibrate_ns;     /* what one repetition took at calibration */
+    unsigned warm_samples;     /* before it was steady */
+    bool steady;               /* false: warm-up ended by its limit, not by steadiness */
     int caller_pu;
-    char about[128];             /* the engine's runtime, in its own words: "CPython 3.11.2, GIL on"; may be empty */
-    double caller_share;         /* of the items, done by the caller's own thread; NaN: not known */
+    char about[128];     /* the engine's runtime, in its own words: "CPython 3.11.2, GIL on"; may be empty */
+    double caller_share; /* of the items, done by the caller's own thread; NaN: not known */
     unsigned visits_count, visits_room, launches;
     struct prony_visit *visits;
-    struct prony_cell_worker *who; /* `workers` of them; NULL: it never opened */
+    struct prony_cell_worker *who;   /* `workers` of them; NULL: it never opened */
     struct prony_histogram *latency; /* measured operations of PRONY_PER_OP workloads; NULL: none */
-    uint64_t counted_samples;    /* that the workers' values are sums over */
-    int64_t verified;            /* samples whose answer was checked and right */
-    double counter_read_ns;      /* median cost of one read in a worker; NaN: nothing read */
-    uint64_t spent_ns;           /* wall time given to the cell */
+    uint64_t counted_samples;        /* that the workers' values are sums over */
+    int64_t verified;                /* samples whose answer was checked and right */
+    double counter_read_ns;          /* median cost of one read in a worker; NaN: nothing read */
+    uint64_t spent_ns;               /* wall time given to the cell */
 };
 
 /* Parameters of a cell that belong to no plug-in: `chunk`. Set as -p chunk=. */
 extern const struct prony_option prony_cell_options[];
 
 struct prony_method {
-    unsigned visits;             /* asked; at least 6 for a 95% interval */
-    unsigned samples;            /* a visit */
+    unsigned visits;  /* asked; at least 6 for a 95% interval */
+    unsigned samples; /* a visit */
     unsigned launches;
-    double precision;            /* half width of the interval / median, in percent, at which a cell stops; 0: off */
-    int64_t budget_ns;           /* of the whole run; 0: none */
-    int64_t timeout_ns;          /* of one step of one cell */
+    double precision;   /* half width of the interval / median, in percent, at which a cell stops; 0: off */
+    int64_t budget_ns;  /* of the whole run; 0: none */
+    int64_t timeout_ns; /* of one step of one cell */
     uint64_t seed;
     const struct prony_provider *provider; /* NULL: none */
-    char provider_why[160];      /* why this one, when it was `auto`; empty otherwise */
+    char provider_why[160];                /* why this one, when it was `auto`; empty otherwise */
     struct prony_list events;
 };
 
 struct prony_run {
-    char *suite;                 /* its name; "custom" for an ad-hoc plan */
-    char *name;                  /* --name, or NULL */
+    char *suite; /* its name; "custom" for an ad-hoc plan */
+    char *name;  /* --name, or NULL */
     struct prony_method method;
     const struct prony_topology *topology; /* not owned */
     unsigned count;
     struct prony_cell *cells;
-    struct prony_list notes;     /* of the plan and of the run: what was left out and why, what disturbed it */
+    struct prony_list notes; /* of the plan and of the run: what was left out and why, what disturbed it */
     /* filled by prony_measure: */
-    int64_t started_s;           /* Unix time */
+    int64_t started_s; /* Unix time */
     uint64_t wall_ns;
     bool interrupted;
-    double clock_ns;             /* cost of one clock reading */
-    double bookkeeping_ns;       /* median time between visits that is not a visit */
+    double clock_ns;       /* cost of one clock reading */
+    double bookkeeping_ns; /* median time between visits that is not a visit */
     unsigned blocks;
 };
 void prony_run_free(struct prony_run *run);

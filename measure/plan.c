@@ -185,10 +185,8 @@ static bool is_single(const struct prony_head *engine)
 /* Engine, workload, channel and number of workers: 0, or the reason why they do not go together. */
 static int fits(const struct prony_cell *cell, struct prony_error *reason)
 {
-    static const uint64_t by_shape[] = {[PRONY_MAP] = PRONY_CAP_MAP,
-                                        [PRONY_TASKS] = PRONY_CAP_SUBMIT,
-                                        [PRONY_GANG] = PRONY_CAP_GANG,
-                                        [PRONY_LIFE] = 0};
+    static const uint64_t by_shape[] = {
+        [PRONY_MAP] = PRONY_CAP_MAP, [PRONY_TASKS] = PRONY_CAP_SUBMIT, [PRONY_GANG] = PRONY_CAP_GANG, [PRONY_LIFE] = 0};
     const char *engine = cell->engine->head.name;
     uint64_t missing = (by_shape[cell->workload->shape] | cell->need.engine_caps) & ~cell->engine->head.caps;
     if ((cell->engine->head.caps & PRONY_CAP_DRY) != 0 && strcmp(cell->workload->head.name, "empty") != 0)
@@ -212,8 +210,8 @@ static const struct placed *place(struct expansion *x, const char *policy, unsig
 {
     struct placed *placed;
     for (unsigned i = 0; i < x->placed_count; i++)
-        if (x->placed[i].workers == workers && x->placed[i].oversubscribe == x->oversubscribe
-            && strcmp(x->placed[i].policy, policy) == 0)
+        if (x->placed[i].workers == workers && x->placed[i].oversubscribe == x->oversubscribe &&
+            strcmp(x->placed[i].policy, policy) == 0)
             return &x->placed[i];
     if (x->placed_count == x->placed_room) {
         unsigned room = x->placed_room == 0 ? 16 : 2 * x->placed_room;
@@ -228,14 +226,16 @@ static const struct placed *place(struct expansion *x, const char *policy, unsig
     placed->policy = policy;
     placed->workers = workers;
     placed->oversubscribe = x->oversubscribe;
-    if (prony_topology_place(x->run->topology, policy, workers, x->oversubscribe, &placed->placement, &placed->error) != 0
-        && placed->error.code == 0)
+    if (prony_topology_place(x->run->topology, policy, workers, x->oversubscribe, &placed->placement, &placed->error) !=
+            0 &&
+        placed->error.code == 0)
         placed->error.code = -EINVAL;
     return placed;
 }
 
 /* Gives the cell its PUs. An error only when what cannot be honoured was typed; else the cell is skipped. */
-static int place_cell(struct expansion *x, const struct point *point, struct prony_cell *cell, struct prony_error *error)
+static int place_cell(struct expansion *x, const struct point *point, struct prony_cell *cell,
+                      struct prony_error *error)
 {
     const struct placed *placed = place(x, point->place, point->workers);
     if (placed == NULL)
@@ -286,16 +286,16 @@ static int set_params(const struct point *point, struct prony_cell *cell, struct
 {
     const struct prony_pick *channel = point->channel;
     bool own = !point->baseline;
-    int code = set_table(point, point->workload->head->name, point->workload->head->options, true, &cell->workload_params,
-                         cell, error);
+    int code = set_table(point, point->workload->head->name, point->workload->head->options, true,
+                         &cell->workload_params, cell, error);
     if (code == 0)
-        code = set_table(point, point->engine->head->name, point->engine->head->options, own, &cell->engine_params, cell,
-                         error);
+        code = set_table(point, point->engine->head->name, point->engine->head->options, own, &cell->engine_params,
+                         cell, error);
     if (code == 0 && channel != NULL)
         code = set_table(point, channel->head->name, channel->head->options, true, &cell->channel_params, cell, error);
     if (code == 0)
-        code = set_table(point, "", prony_cell_options, own && cell->workload->shape == PRONY_MAP, &cell->own_params, cell,
-                         error);
+        code = set_table(point, "", prony_cell_options, own && cell->workload->shape == PRONY_MAP, &cell->own_params,
+                         cell, error);
     return code;
 }
 
@@ -410,8 +410,8 @@ static int add_point(struct expansion *x, const struct point *point, struct pron
     struct point twin = *point;
     bool runs;
     int code = add_cell(x, point, &runs, error);
-    if (code != 0 || !runs || is_single(point->engine->head) || x->serial.head == NULL
-        || (shape != PRONY_MAP && shape != PRONY_TASKS))
+    if (code != 0 || !runs || is_single(point->engine->head) || x->serial.head == NULL ||
+        (shape != PRONY_MAP && shape != PRONY_TASKS))
         return code;
     twin.engine = &x->serial;
     twin.channel = NULL;
@@ -424,8 +424,8 @@ static int add_point(struct expansion *x, const struct point *point, struct pron
 static bool is_active(const struct point *point, const struct tables *tables, unsigned axis)
 {
     for (unsigned t = 0; t < tables->count; t++)
-        if (prony_option_find(tables->table[t].options, point->axes->params[axis].key) != NULL
-            && prony_axes_winner(point->axes, tables->table[t].owner, point->axes->params[axis].key) == (int)axis)
+        if (prony_option_find(tables->table[t].options, point->axes->params[axis].key) != NULL &&
+            prony_axes_winner(point->axes, tables->table[t].owner, point->axes->params[axis].key) == (int)axis)
             return true;
     return false;
 }
@@ -493,7 +493,8 @@ static int expand_row(struct expansion *x, const struct prony_axes *axes, struct
 
 static int note(struct prony_run *run, const char *text, struct prony_error *error)
 {
-    return prony_list_add(&run->notes, text, strlen(text)) == 0 ? 0 : prony_fail(error, -ENOMEM, "no memory for a plan");
+    return prony_list_add(&run->notes, text, strlen(text)) == 0 ? 0
+                                                                : prony_fail(error, -ENOMEM, "no memory for a plan");
 }
 
 static int find_serial(struct expansion *x, struct prony_error *error)
@@ -548,8 +549,8 @@ int64_t prony_plan_least_ns(const struct prony_run *run)
     int64_t total = 0;
     for (unsigned i = 0; i < run->count; i++)
         if (run->cells[i].outcome == PRONY_PENDING)
-            total += (int64_t)(method->launches == 0 ? 1 : method->launches) * host_ns
-                     + (int64_t)method->visits * (visit_ns + method->samples * sample_ns);
+            total += (int64_t)(method->launches == 0 ? 1 : method->launches) * host_ns +
+                     (int64_t)method->visits * (visit_ns + method->samples * sample_ns);
     return total;
 }
 

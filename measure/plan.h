@@ -12,7 +12,8 @@
  * Empty lists take the defaults: engines @core, workers "1,max", place "compact". */
 struct prony_row {
     struct prony_list engines, workloads, channels, workers, places, params;
-    unsigned named; /* axes typed on the command line: there what is unavailable is an error, else a skip with its reason */
+    unsigned
+        named; /* axes typed on the command line: there what is unavailable is an error, else a skip with its reason */
     bool oversubscribe; /* more workers than PUs are wanted */
 };
 enum {
@@ -25,8 +26,8 @@ enum {
 void prony_row_free(struct prony_row *row);
 
 /* Expands rows into run->cells (duplicates dropped, serial baselines added for shapes map and tasks, each cell's `need`
- * asked, placement resolved). `only` and `skip` are globs over ids (empty: all). Cells that cannot run here are kept with
- * outcome SKIPPED and the reason.
+ * asked, placement resolved). `only` and `skip` are globs over ids (empty: all). Cells that cannot run here are kept
+ * with outcome SKIPPED and the reason.
  * -EINVAL, -ENOENT, -ERANGE: a wrong name or value (usage); -ENOTSUP: named but unavailable; -ENOMEM. */
 int prony_plan_expand(struct prony_run *run, const struct prony_row *rows, unsigned n, const struct prony_list *only,
                       const struct prony_list *skip, bool oversubscribe, struct prony_error *error);

@@ -30,19 +30,19 @@ struct runner_option {
 
 struct runner_command {
     const char *name, *usage, *summary;
-    const char *text;              /* what it does; a paragraph, wrapped when shown */
-    const char *const *examples;   /* command, words, command, words, ..., NULL */
+    const char *text;                    /* what it does; a paragraph, wrapped when shown */
+    const char *const *examples;         /* command, words, command, words, ..., NULL */
     const struct runner_option *options; /* ends with a NULL name */
-    unsigned operands;             /* taken at most */
-    int (*run)(int argc, char **argv); /* argv[0] is prony's, argv[1] the subcommand; returns the exit code */
+    unsigned operands;                   /* taken at most */
+    int (*run)(int argc, char **argv);   /* argv[0] is prony's, argv[1] the subcommand; returns the exit code */
 };
 
 extern const struct runner_command runner_run, runner_list, runner_topo, runner_report;
 
-/* Reads argv[2..] into `values`; what is no option goes into `operands`. False when the command ends here (help was shown,
- * or a mistake was said), with its exit code. */
-bool runner_parse(const struct runner_command *command, int argc, char **argv, void *values, struct prony_list *operands,
-                  int *exit_code);
+/* Reads argv[2..] into `values`; what is no option goes into `operands`. False when the command ends here (help was
+ * shown, or a mistake was said), with its exit code. */
+bool runner_parse(const struct runner_command *command, int argc, char **argv, void *values,
+                  struct prony_list *operands, int *exit_code);
 void runner_help(const struct runner_command *command);
 
 /* Says the error, and returns the exit code that its errno stands for: a wrong name or value is 2, the rest 3. */

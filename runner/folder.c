@@ -141,7 +141,10 @@ int runner_out_check(const char *out, struct prony_error *error)
     if (code != 0 || path == NULL || strcmp(path, "-") == 0)
         return code;
     slash = strrchr(path, '/');
-    (void)snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path),
+    (void)snprintf(folder, sizeof folder, "%.*s",
+                   slash == NULL   ? 1
+                   : slash == path ? 1
+                                   : (int)(slash - path),
                    slash == NULL ? "." : path);
     if (access(folder, W_OK) != 0)
         return prony_fail(error, -EACCES, "--out %s: the folder %s cannot be written: %s", out, folder,

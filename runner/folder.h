@@ -9,8 +9,8 @@ struct runner_folder {
     bool made, ours; /* created by this run; a child of prony-runs, where `latest` points at it */
 };
 
-/* Makes the folder before anything is measured: `wanted`, which must be new or empty, or prony-runs/TIME-SUITE. Finds out
- * whether it can be written and has room. -EEXIST: holds something already. */
+/* Makes the folder before anything is measured: `wanted`, which must be new or empty, or prony-runs/TIME-SUITE. Finds
+ * out whether it can be written and has room. -EEXIST: holds something already. */
 int runner_folder_make(const char *wanted, const char *suite, struct runner_folder *folder, struct prony_error *error);
 /* Points prony-runs/latest at it. */
 void runner_folder_latest(const struct runner_folder *folder);

@@ -19,9 +19,13 @@ static const struct runner_option options[] = {
      "an array of {kind, name, summary, available, reason, options}", NULL},
     {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL}};
 
-static const char *const examples[] = {"prony list", "everything, a line each",
-                                       "prony list workloads", "workloads with their parameters, ranges and defaults",
-                                       "prony list counters --probe", "which events really count on this machine", NULL};
+static const char *const examples[] = {"prony list",
+                                       "everything, a line each",
+                                       "prony list workloads",
+                                       "workloads with their parameters, ranges and defaults",
+                                       "prony list counters --probe",
+                                       "which events really count on this machine",
+                                       NULL};
 
 static const char *const kinds[] = {"engines", "workloads", "channels", "counters", "suites", NULL};
 enum { SUITES = PRONY_KINDS };
@@ -51,7 +55,8 @@ static struct prony_list_entry *add(struct listing *list, const char *kind, cons
         list->entry = grown;
         list->room = room;
     }
-    list->entry[list->count] = (struct prony_list_entry){.kind = kind, .name = name, .summary = summary, .available = true};
+    list->entry[list->count] =
+        (struct prony_list_entry){.kind = kind, .name = name, .summary = summary, .available = true};
     return &list->entry[list->count++];
 }
 
@@ -60,8 +65,8 @@ static int try_engine(const struct prony_head *head, struct prony_error *error)
 {
     char name[64];
     char *engine[] = {name}, *workload[] = {(char *)"empty"}, *workers[] = {(char *)"1"}, *place[] = {(char *)"none"};
-    struct prony_row row = {.engines = {engine, 1, 0}, .workloads = {workload, 1, 0}, .workers = {workers, 1, 0},
-                            .places = {place, 1, 0}};
+    struct prony_row row = {
+        .engines = {engine, 1, 0}, .workloads = {workload, 1, 0}, .workers = {workers, 1, 0}, .places = {place, 1, 0}};
     struct prony_run run;
     struct prony_watch watch = {.journal = NULL};
     struct prony_topology *topology = NULL;
@@ -185,8 +190,8 @@ static void print_listing(const struct listing *list, bool with_options)
 static int kind_of(const char *typed)
 {
     for (int i = 0; kinds[i] != NULL; i++)
-        if (strcmp(kinds[i], typed) == 0
-            || (strlen(typed) + 1 == strlen(kinds[i]) && strncmp(kinds[i], typed, strlen(typed)) == 0))
+        if (strcmp(kinds[i], typed) == 0 ||
+            (strlen(typed) + 1 == strlen(kinds[i]) && strncmp(kinds[i], typed, strlen(typed)) == 0))
             return i;
     return -1;
 }
@@ -228,7 +233,8 @@ const struct runner_command runner_list = {
     .name = "list",
     .usage = "list [KIND] [--probe] [--json]",
     .summary = "engines, workloads, channels, counters and suites, present or absent",
-    .text = "Shows what this prony can run on this machine and, for what is absent, the reason and what to do about it. KIND is "
+    .text = "Shows what this prony can run on this machine and, for what is absent, the reason and what to do about "
+            "it. KIND is "
             "engines, workloads, channels, counters or suites; with it, parameters are shown too, as -p takes them.",
     .examples = examples,
     .options = options,

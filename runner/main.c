@@ -11,7 +11,8 @@ enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_usage(FILE *out)
 {
-    (void)fprintf(out, "prony %s, a dynamometer for parallel engines\n\nUsage: prony COMMAND [ARGUMENTS]\n\n", PRONY_VERSION);
+    (void)fprintf(out, "prony %s, a dynamometer for parallel engines\n\nUsage: prony COMMAND [ARGUMENTS]\n\n",
+                  PRONY_VERSION);
     for (unsigned i = 0; i < COMMANDS; i++)
         (void)fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
     (void)fprintf(out, "\nStart with `prony run quick`. Every command explains itself: prony COMMAND --help.\n");

@@ -1,6 +1,6 @@
 /* Options from a table: getopt_long, typed values, and the help text. */
-#include "runner/command.h"
 #include "base/log.h"
+#include "runner/command.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -34,7 +34,8 @@ static void print_wrapped(const char *text, int column, int indent)
 
 static void print_option(const struct runner_option *option)
 {
-    int used = option->letter != 0 ? printf("  -%c, --%s", option->letter, option->name) : printf("      --%s", option->name);
+    int used =
+        option->letter != 0 ? printf("  -%c, --%s", option->letter, option->name) : printf("      --%s", option->name);
     if (option->argument != NULL)
         used += printf(" %s", option->argument);
     if (used > COLUMN - 2)
@@ -67,8 +68,8 @@ void runner_help(const struct runner_command *command)
 
 static int out_of_range(const struct runner_option *option, const char *text, struct prony_error *error)
 {
-    return prony_fail(error, -ERANGE, "--%s %s is out of range: it takes %.15g to %.15g", option->name, text, option->least,
-                      option->most);
+    return prony_fail(error, -ERANGE, "--%s %s is out of range: it takes %.15g to %.15g", option->name, text,
+                      option->least, option->most);
 }
 
 static int store(const struct runner_option *option, const char *text, void *values, struct prony_error *error)
@@ -88,7 +89,8 @@ static int store(const struct runner_option *option, const char *text, void *val
         code = prony_list_split(at, text, ',', error);
         break;
     case TAKE_EACH:
-        return prony_list_add(at, text, strlen(text)) == 0 ? 0 : prony_fail(error, -ENOMEM, "no memory for the options");
+        return prony_list_add(at, text, strlen(text)) == 0 ? 0
+                                                           : prony_fail(error, -ENOMEM, "no memory for the options");
     case TAKE_COUNT:
     case TAKE_NUMBER:
         code = prony_text_integer(text, &integer, error);
@@ -120,7 +122,8 @@ static unsigned translate(const struct runner_command *command, struct option *l
     unsigned n = 0;
     *shorts++ = ':';
     *shorts++ = 'h';
-    for (const struct runner_option *option = command->options; option->name != NULL && n < OPTIONS_MOST; option++, n++) {
+    for (const struct runner_option *option = command->options; option->name != NULL && n < OPTIONS_MOST;
+         option++, n++) {
         longs[n] = (struct option){option->name, option->argument != NULL ? required_argument : no_argument, NULL,
                                    HELP_VALUE + 1 + (int)n};
         if (option->letter != 0) {
@@ -148,8 +151,8 @@ static void say_unknown(const struct runner_command *command, const char *typed)
     equals = strchr(name, '=');
     if (equals != NULL)
         *equals = '\0';
-    prony_error_say("there is no option %s%s (prony %s --help)", typed, prony_text_nearest(name, names, hint, sizeof hint),
-                    command->name);
+    prony_error_say("there is no option %s%s (prony %s --help)", typed,
+                    prony_text_nearest(name, names, hint, sizeof hint), command->name);
 }
 
 static const struct runner_option *option_of(const struct runner_command *command, int value)
@@ -164,8 +167,8 @@ static const struct runner_option *option_of(const struct runner_command *comman
     return option->name == NULL ? NULL : option;
 }
 
-bool runner_parse(const struct runner_command *command, int argc, char **argv, void *values, struct prony_list *operands,
-                  int *exit_code)
+bool runner_parse(const struct runner_command *command, int argc, char **argv, void *values,
+                  struct prony_list *operands, int *exit_code)
 {
     struct option longs[OPTIONS_MOST + 2];
     char shorts[2 * OPTIONS_MOST + 8], letter[3] = "-?";
@@ -214,6 +217,7 @@ int runner_say(const struct prony_error *error)
 {
     char text[64];
     prony_error_say("%s", error->text[0] != '\0' ? error->text : prony_code_text(error->code, text, sizeof text));
-    return error->code == -EINVAL || error->code == -ENOENT || error->code == -ERANGE || error->code == -EEXIST ? EXIT_USAGE
-                                                                                                                  : EXIT_CANNOT;
+    return error->code == -EINVAL || error->code == -ENOENT || error->code == -ERANGE || error->code == -EEXIST
+               ? EXIT_USAGE
+               : EXIT_CANNOT;
 }

@@ -159,9 +159,7 @@ int runner_plan_show(const struct prony_run *run, bool json, struct prony_error 
 {
     int width = 0;
     if (json)
-        return prony_plan_json(run, stdout) == 0
-                   ? 0
-                   : prony_fail(error, -EIO, "the plan cannot be written to stdout");
+        return prony_plan_json(run, stdout) == 0 ? 0 : prony_fail(error, -EIO, "the plan cannot be written to stdout");
     for (unsigned i = 0; i < run->count; i++)
         width = (int)strlen(run->cells[i].id) > width ? (int)strlen(run->cells[i].id) : width;
     for (unsigned i = 0; i < run->count; i++) {
@@ -175,7 +173,8 @@ int runner_plan_show(const struct prony_run *run, bool json, struct prony_error 
             else
                 (void)printf("%s%d", w == 0 ? "PU " : ",", cell->placement.pus[w]);
         }
-        (void)printf("%s%s\n", cell->placement.oversubscribed ? " oversubscribed" : "", cell->baseline ? " (baseline)" : "");
+        (void)printf("%s%s\n", cell->placement.oversubscribed ? " oversubscribed" : "",
+                     cell->baseline ? " (baseline)" : "");
     }
     return 0;
 }

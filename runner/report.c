@@ -18,15 +18,19 @@ struct request {
 
 static const struct runner_option options[] = {
     {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0, "html, md, json or csv; into PATH, or on stdout", NULL},
-    {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0, "writes the whole report, page and plots anew into a new folder", NULL},
+    {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0,
+     "writes the whole report, page and plots anew into a new folder", NULL},
     {0, "check", NULL, TAKE_FLAG, AT(check), 0, 0,
      "checks it against the schema and the method: one finding a line, and exit code 3 when there are any", NULL},
     {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL}};
 
-static const char *const examples[] = {
-    "prony report prony-runs/latest", "the table of the latest run",
-    "prony report prony-runs/latest --out md", "the same for a merge request",
-    "prony report report.json --out csv:cells.csv --check", "an export, and a look at whether it holds together", NULL};
+static const char *const examples[] = {"prony report prony-runs/latest",
+                                       "the table of the latest run",
+                                       "prony report prony-runs/latest --out md",
+                                       "the same for a merge request",
+                                       "prony report report.json --out csv:cells.csv --check",
+                                       "an export, and a look at whether it holds together",
+                                       NULL};
 
 static int check(const struct prony_report *report, bool *sound, struct prony_error *error)
 {
@@ -61,9 +65,9 @@ static int serve(const struct request *request, const char *path)
         code = prony_report_read(path, &report, &error);
     for (size_t i = 0; code == 0 && i < request->outs.count; i++)
         code = runner_out_write(report, request->outs.item[i], NULL, &error);
-    if (code == 0 && request->folder != NULL
-        && (code = runner_folder_make(request->folder, "", &folder, &error)) == 0
-        && (code = prony_report_write(report, folder.path, &error)) == 0)
+    if (code == 0 && request->folder != NULL &&
+        (code = runner_folder_make(request->folder, "", &folder, &error)) == 0 &&
+        (code = prony_report_write(report, folder.path, &error)) == 0)
         prony_info("report: %s/report.html", folder.path);
     if (code == 0 && request->check)
         code = check(report, &sound, &error);
@@ -97,8 +101,9 @@ const struct runner_command runner_report = {
     .name = "report",
     .usage = "report FILE|DIR [OPTIONS]",
     .summary = "shows, exports and checks a report",
-    .text = "Reads report.json, or the one in a folder, and shows its table; --out exports it in other formats. Nothing is "
-            "measured.",
+    .text =
+        "Reads report.json, or the one in a folder, and shows its table; --out exports it in other formats. Nothing is "
+        "measured.",
     .examples = examples,
     .options = options,
     .operands = 1,

@@ -16,29 +16,36 @@
 
 static const struct runner_option options[] = {
     {'e', "engines", "LIST", TAKE_LIST, AT(engines), 0, 0,
-     "engines by name, `all`, @core, @peers, or a plug-in ./mine.so (default @core)", "What runs (every list is an axis)"},
-    {'w', "workloads", "LIST", TAKE_LIST, AT(workloads), 0, 0, "workloads by name, `all`, or a plug-in ./mine.so", NULL},
-    {'c', "channels", "LIST", TAKE_LIST, AT(channels), 0, 0, "channels, for workloads that send messages (default pipe)", NULL},
+     "engines by name, `all`, @core, @peers, or a plug-in ./mine.so (default @core)",
+     "What runs (every list is an axis)"},
+    {'w', "workloads", "LIST", TAKE_LIST, AT(workloads), 0, 0, "workloads by name, `all`, or a plug-in ./mine.so",
+     NULL},
+    {'c', "channels", "LIST", TAKE_LIST, AT(channels), 0, 0,
+     "channels, for workloads that send messages (default pipe)", NULL},
     {'n', "workers", "LIST", TAKE_LIST, AT(workers), 0, 0,
      "numbers of workers: 4, 1..8, 1..max*2 (doubling), cores, pus, max (default 1,max)", NULL},
     {0, "place", "LIST", TAKE_LIST, AT(places), 0, 0,
      "placement: compact, spread, core, smt, numa, list:0-2+4, none (default compact)", NULL},
     {'p', "param", "[PLUGIN.]KEY=V,V", TAKE_EACH, AT(params), 0, 0,
-     "parameters, of every plug-in that has KEY or of one; ranges 1..1024*2 for numbers; see prony list workloads", NULL},
+     "parameters, of every plug-in that has KEY or of one; ranges 1..1024*2 for numbers; see prony list workloads",
+     NULL},
     {0, "only", "GLOB", TAKE_EACH, AT(only), 0, 0, "only cells whose id matches, as shown by --dry-run", NULL},
     {0, "skip", "GLOB", TAKE_EACH, AT(skip), 0, 0, "no cells whose id matches", NULL},
     {0, "plugin", "FILE", TAKE_EACH, AT(plugins), 0, 0, "loads a plug-in from a shared object", NULL},
-    {0, "oversubscribe", NULL, TAKE_FLAG, AT(oversubscribe), 0, 0, "allows more workers than PUs, and marks them", NULL},
+    {0, "oversubscribe", NULL, TAKE_FLAG, AT(oversubscribe), 0, 0, "allows more workers than PUs, and marks them",
+     NULL},
     {0, "topology", "SOURCE", TAKE_TEXT, AT(topology), 0, 0,
      "plans for another machine: an hwloc XML file or synthetic:STRING (with --dry-run)", NULL},
     {0, "dry-run", NULL, TAKE_FLAG, AT(dry_run), 0, 0, "shows the plan and measures nothing", NULL},
     {0, "visits", "N", TAKE_COUNT, AT(visits), 1, 100000,
      "visits to every cell; 6 or more for a 95% interval (default 9)", "How it is measured"},
     {0, "samples", "N", TAKE_COUNT, AT(samples), 1, 100000, "samples a visit (default 5)", NULL},
-    {0, "launches", "N", TAKE_COUNT, AT(launches), 1, 10000, "fresh processes a cell, spread over its visits (default 1)", NULL},
+    {0, "launches", "N", TAKE_COUNT, AT(launches), 1, 10000,
+     "fresh processes a cell, spread over its visits (default 1)", NULL},
     {0, "precision", "PCT", TAKE_PERCENT, AT(precision), 0, 1000,
      "stops a cell when half its interval is below PCT of the median (default 0: off)", NULL},
-    {0, "budget", "TIME", TAKE_DURATION, AT(budget_ns), 0, 0, "ends the run after this time: 30s, 5m (default 0: none)", NULL},
+    {0, "budget", "TIME", TAKE_DURATION, AT(budget_ns), 0, 0, "ends the run after this time: 30s, 5m (default 0: none)",
+     NULL},
     {0, "timeout", "TIME", TAKE_DURATION, AT(timeout_ns), 0, 0,
      "fails a cell when one step of it takes longer (default 30s)", NULL},
     {0, "seed", "N", TAKE_NUMBER, AT(seed), 0, 9e18, "of the order of visits and of the data (default 1)", NULL},
@@ -54,11 +61,13 @@ static const struct runner_option options[] = {
     {'v', "verbose", NULL, TAKE_FLAG, AT(verbose), 0, 0, "says more on stderr", NULL},
     {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL}};
 
-static const char *const examples[] = {
-    "prony run quick", "the tour: core engines, small workloads, about a minute",
-    "prony run -w primes,fib -e @core,openmp -n 1..max*2", "two workloads on six engines, workers doubling up to all",
-    "prony run -w ./mine.so -p items=1k,10k --precision 2%", "a function of your own, until the figures are steady",
-    NULL};
+static const char *const examples[] = {"prony run quick",
+                                       "the tour: core engines, small workloads, about a minute",
+                                       "prony run -w primes,fib -e @core,openmp -n 1..max*2",
+                                       "two workloads on six engines, workers doubling up to all",
+                                       "prony run -w ./mine.so -p items=1k,10k --precision 2%",
+                                       "a function of your own, until the figures are steady",
+                                       NULL};
 
 static volatile int interrupted;
 
@@ -190,8 +199,8 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     }
     prony_progress(NULL);
     say_failures(run);
-    if (prony_report_from_run(run, argc, argv, request->redact, &report, &error) != 0
-        || publish(request, report, &folder, &error) != 0) {
+    if (prony_report_from_run(run, argc, argv, request->redact, &report, &error) != 0 ||
+        publish(request, report, &folder, &error) != 0) {
         prony_error_say("the report could not be written: %s (the measurements are in %s)", error.text, journal);
     } else {
         code = exit_code_of(run);
@@ -257,8 +266,10 @@ const struct runner_command runner_run = {
     .name = "run",
     .usage = "run [SUITE] [OPTIONS]",
     .summary = "measures a plan of cells and leaves a report",
-    .text = "Puts engines under workloads, pins every worker, counts what the hardware did, checks every answer, and leaves a "
-            "report: a page that opens offline, JSON and plots. SUITE is a name (prony list suites) or a file; lists on the "
+    .text = "Puts engines under workloads, pins every worker, counts what the hardware did, checks every answer, and "
+            "leaves a "
+            "report: a page that opens offline, JSON and plots. SUITE is a name (prony list suites) or a file; lists "
+            "on the "
             "command line replace those of the suite. Without SUITE and -w it is quick.",
     .examples = examples,
     .options = options,

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /* The reader takes a path: a built-in suite becomes a file in memory. */
-static int read_builtin(const struct runner_suite *suite, struct prony_row **rows, unsigned *n, struct prony_method *method,
-                        char **summary, struct prony_error *error)
+static int read_builtin(const struct runner_suite *suite, struct prony_row **rows, unsigned *n,
+                        struct prony_method *method, char **summary, struct prony_error *error)
 {
     char path[64];
     int fd = memfd_create(suite->name, MFD_CLOEXEC), code;
@@ -49,8 +49,8 @@ static int unknown(const char *typed, struct prony_error *error)
                       prony_text_nearest(typed, names, hint, sizeof hint));
 }
 
-int runner_suite_read(const char *suite, struct prony_row **rows, unsigned *n, struct prony_method *method, char **summary,
-                      char **name, struct prony_error *error)
+int runner_suite_read(const char *suite, struct prony_row **rows, unsigned *n, struct prony_method *method,
+                      char **summary, char **name, struct prony_error *error)
 {
     const struct runner_suite *builtin = runner_suites;
     size_t length = strlen(suite);

@@ -17,7 +17,8 @@ struct request {
 static const struct runner_option options[] = {
     {0, "place", "POLICY", TAKE_TEXT, AT(place), 0, 0,
      "shows where workers would sit: compact, spread, core, smt, numa, list:0-2+4, none (default compact)", NULL},
-    {'n', "workers", "N", TAKE_COUNT, AT(workers), 1, 4096, "how many of them (default: as many as prony run takes)", NULL},
+    {'n', "workers", "N", TAKE_COUNT, AT(workers), 1, 4096, "how many of them (default: as many as prony run takes)",
+     NULL},
     {0, "oversubscribe", NULL, TAKE_FLAG, AT(oversubscribe), 0, 0, "allows more workers than PUs", NULL},
     {0, "topology", "SOURCE", TAKE_TEXT, AT(topology), 0, 0,
      "another machine: an hwloc XML file or synthetic:STRING (see hwloc(7))", NULL},
@@ -25,11 +26,13 @@ static const struct runner_option options[] = {
     {'o', "output", "FILE.svg", TAKE_TEXT, AT(drawing), 0, 0, "draws the tree as SVG", NULL},
     {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL}};
 
-static const char *const examples[] = {
-    "prony topo", "this machine's tree, and the PUs that prony may use",
-    "prony topo --place spread -n 4", "who would sit where",
-    "prony topo --topology \"synthetic:pack:2 [numa] core:8 pu:2\" --place smt -n 8",
-    "a machine that you do not have", NULL};
+static const char *const examples[] = {"prony topo",
+                                       "this machine's tree, and the PUs that prony may use",
+                                       "prony topo --place spread -n 4",
+                                       "who would sit where",
+                                       "prony topo --topology \"synthetic:pack:2 [numa] core:8 pu:2\" --place smt -n 8",
+                                       "a machine that you do not have",
+                                       NULL};
 
 static void print_facts(const struct prony_topology *topology)
 {
@@ -100,7 +103,8 @@ const struct runner_command runner_topo = {
     .name = "topo",
     .usage = "topo [--place POLICY] [-n N] [OPTIONS]",
     .summary = "the machine's tree, and which worker would sit where",
-    .text = "Shows packages, caches, cores and PUs as prony sees them, restricted to what this process may use. With --place or "
+    .text = "Shows packages, caches, cores and PUs as prony sees them, restricted to what this process may use. With "
+            "--place or "
             "-n it also shows which worker would be bound to which PU; nothing is started.",
     .examples = examples,
     .options = options,

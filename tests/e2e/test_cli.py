@@ -98,8 +98,8 @@ class Suites(ProgramTest):
         self.refused("run", "none.json", says="none.json")
 
     def test_the_command_line_replaces_lists_and_adds_parameters(self):
-        suite = self.write("mine.json", '{"suite": "mine", "summary": "", "visits": 7, "rows": [{"engines": ["thread"], '
-                           '"workloads": ["primes"], "workers": ["1"], "params": ["items=100"]}]}\n')
+        suite = self.write("mine.json", '{"suite": "mine", "summary": "", "visits": 7, "rows": [{"engines": '
+                           '["thread"], "workloads": ["primes"], "workers": ["1"], "params": ["items=100"]}]}\n')
         plan = self.json("run", suite, "--dry-run", "--json", "-q", "--topology", EIGHT)
         self.assertEqual([cell["id"] for cell in plan["cells"]],
                          ["primes/thread/n1/compact/items=100", "primes/serial/n1/compact/items=100"])
@@ -128,8 +128,8 @@ class Plans(ProgramTest):
                          ("thread", "primes", 2, "pending"))
 
     def test_what_cannot_run_is_skipped_with_its_reason(self):
-        plan = self.json("run", "-w", "pingpong", "-e", "thread", "-n", "1,2", "--topology", EIGHT, "--dry-run", "--json",
-                         "-q")
+        plan = self.json("run", "-w", "pingpong", "-e", "thread", "-n", "1,2", "--topology", EIGHT, "--dry-run",
+                         "--json", "-q")
         one, two = plan["cells"]
         self.assertEqual((one["status"], one["reason"]), ("skipped", "needs 2 workers"))
         self.assertEqual((two["status"], two["reason"], two["channel"]), ("pending", None, "pipe"))
@@ -140,8 +140,8 @@ class Plans(ProgramTest):
         self.assertIn("(baseline)", shown.splitlines()[1])
 
     def test_ten_thousand_cells_are_planned(self):
-        plan = self.json("run", "-w", "primes", "-e", "thread,fork", "-n", "1..8", "-p", "items=1..625", "--topology", EIGHT,
-                         "--dry-run", "--json", "-q")
+        plan = self.json("run", "-w", "primes", "-e", "thread,fork", "-n", "1..8", "-p", "items=1..625", "--topology",
+                         EIGHT, "--dry-run", "--json", "-q")
         self.assertEqual(len({cell["id"] for cell in plan["cells"]}), 2 * 8 * 625 + 625)
 
     def test_a_dry_run_leaves_nothing(self):

@@ -39,8 +39,8 @@ class Runs(ProgramTest):
     def compile(self, name, text):
         source, target = self.write(name + ".c", text), self.path(name + ".so")
         try:
-            subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-I", os.path.join(SOURCE, "include"), "-o", target, source],
-                           check=True)
+            subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-I", os.path.join(SOURCE, "include"), "-o", target,
+                            source], check=True)
         except FileNotFoundError:
             self.skipTest("no C compiler")
         return target

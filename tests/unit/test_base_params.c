@@ -10,15 +10,14 @@
 #include <cmocka.h>
 
 static const char *const waits[] = {"block", "spin", "adaptive", NULL};
-static const struct prony_option table[] = {
-    {"items", PRONY_INT, "1k", 1, 1e6, NULL, "how many"},
-    {"size", PRONY_BYTES, "64Ki", 64, 1048576, NULL, "bytes"},
-    {"grain", PRONY_DURATION, "10us", 10, 1e9, NULL, "how long"},
-    {"share", PRONY_REAL, "0.5", 0, 1, NULL, "how much"},
-    {"padded", PRONY_BOOL, "yes", 0, 0, NULL, "whether"},
-    {"wait", PRONY_CHOICE, "block", 0, 0, waits, "in which way"},
-    {"path", PRONY_TEXT, "", 0, 0, NULL, "where"},
-    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+static const struct prony_option table[] = {{"items", PRONY_INT, "1k", 1, 1e6, NULL, "how many"},
+                                            {"size", PRONY_BYTES, "64Ki", 64, 1048576, NULL, "bytes"},
+                                            {"grain", PRONY_DURATION, "10us", 10, 1e9, NULL, "how long"},
+                                            {"share", PRONY_REAL, "0.5", 0, 1, NULL, "how much"},
+                                            {"padded", PRONY_BOOL, "yes", 0, 0, NULL, "whether"},
+                                            {"wait", PRONY_CHOICE, "block", 0, 0, waits, "in which way"},
+                                            {"path", PRONY_TEXT, "", 0, 0, NULL, "where"},
+                                            {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
 
 static void defaults_are_parsed(void **state)
 {
@@ -77,8 +76,8 @@ static void values_are_set_or_refused(void **state)
     assert_int_equal(prony_params_init(&params, table, NULL), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct prony_error error = {0, ""};
-        if (prony_params_set(&params, cases[i].name, cases[i].text, &error) != cases[i].code
-            || strstr(error.text, cases[i].words) == NULL)
+        if (prony_params_set(&params, cases[i].name, cases[i].text, &error) != cases[i].code ||
+            strstr(error.text, cases[i].words) == NULL)
             fail_msg("%s=%s: %d '%s'", cases[i].name, cases[i].text, error.code, error.text);
     }
     assert_int_equal(prony_param_int(&params, "items"), 1000000);
@@ -135,12 +134,9 @@ static void errors_carry_reasons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_parsed),
-        cmocka_unit_test(a_default_out_of_its_range_is_found),
-        cmocka_unit_test(values_are_set_or_refused),
-        cmocka_unit_test(copies_stand_alone),
-        cmocka_unit_test(checking_keeps_nothing),
-        cmocka_unit_test(errors_carry_reasons),
+        cmocka_unit_test(defaults_are_parsed),       cmocka_unit_test(a_default_out_of_its_range_is_found),
+        cmocka_unit_test(values_are_set_or_refused), cmocka_unit_test(copies_stand_alone),
+        cmocka_unit_test(checking_keeps_nothing),    cmocka_unit_test(errors_carry_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

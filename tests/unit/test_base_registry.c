@@ -132,16 +132,19 @@ static void bad_ones_are_refused_before_they_run(void **state)
     write_file(path, "");
     refused(path, -ENOEXEC, "cannot be loaded");
     refused(compile("bare", "int nothing;\n"), -ENOEXEC, "exports none of");
-    refused(compile("abi", "#include <prony/plugin/engine.h>\n"
-                           "PRONY_EXPORT(engine, e) = {.head = {.abi = PRONY_ABI + 1, .size = sizeof(struct prony_engine), "
-                           ".name = \"e\", .summary = \"\"}};\n"),
+    refused(compile("abi",
+                    "#include <prony/plugin/engine.h>\n"
+                    "PRONY_EXPORT(engine, e) = {.head = {.abi = PRONY_ABI + 1, .size = sizeof(struct prony_engine), "
+                    ".name = \"e\", .summary = \"\"}};\n"),
             -EPROTO, "build it again");
-    refused(compile("size", "#include <prony/plugin/engine.h>\n"
-                            "PRONY_EXPORT(engine, e) = {.head = {.abi = PRONY_ABI, .size = 8, .name = \"e\", .summary = "
-                            "\"\"}};\n"),
+    refused(compile("size",
+                    "#include <prony/plugin/engine.h>\n"
+                    "PRONY_EXPORT(engine, e) = {.head = {.abi = PRONY_ABI, .size = 8, .name = \"e\", .summary = "
+                    "\"\"}};\n"),
             -EPROTO, "build it again");
-    refused(compile("nameless", "#include <prony/plugin/engine.h>\n"
-                                "PRONY_EXPORT(engine, e) = {.head = PRONY_HEAD(struct prony_engine, .summary = \"\")};\n"),
+    refused(compile("nameless",
+                    "#include <prony/plugin/engine.h>\n"
+                    "PRONY_EXPORT(engine, e) = {.head = PRONY_HEAD(struct prony_engine, .summary = \"\")};\n"),
             -EPROTO, "no name");
     refused(compile("taken", "#include <prony/plugin/engine.h>\n"
                              "PRONY_EXPORT(engine, e) = {.head = PRONY_HEAD(struct prony_engine, .name = \"serial\", "

@@ -47,8 +47,8 @@ static void integers(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct prony_error error = {0, ""};
         int64_t value = 0;
-        if (prony_text_integer(cases[i].text, &value, &error) != cases[i].code
-            || (cases[i].code == 0 && value != cases[i].value))
+        if (prony_text_integer(cases[i].text, &value, &error) != cases[i].code ||
+            (cases[i].code == 0 && value != cases[i].value))
             fail_msg("'%s' gave %d, %lld", cases[i].text, error.code, (long long)value);
         if (cases[i].code != 0)
             assert_true(error.text[0] != '\0');
@@ -61,15 +61,16 @@ static void durations(void **state)
         const char *text;
         int code;
         int64_t ns;
-    } cases[] = {{"100ns", 0, 100},         {"10us", 0, 10000},  {"10\302\265s", 0, 10000}, {"1.5ms", 0, 1500000},
-                 {"2s", 0, 2000000000},     {"3m", 0, 180000000000}, {"1h", 0, 3600000000000}, {"0", 0, 0},
-                 {"0.5ns", 0, 1},           {"10", -EINVAL, 0},  {"", -EINVAL, 0},       {"s", -EINVAL, 0},
-                 {"10 s", -EINVAL, 0},      {"10sec", -EINVAL, 0}, {"-1s", -ERANGE, 0},    {"1e12h", -ERANGE, 0}};
+    } cases[] = {{"100ns", 0, 100},     {"10us", 0, 10000},      {"10\302\265s", 0, 10000}, {"1.5ms", 0, 1500000},
+                 {"2s", 0, 2000000000}, {"3m", 0, 180000000000}, {"1h", 0, 3600000000000},  {"0", 0, 0},
+                 {"0.5ns", 0, 1},       {"10", -EINVAL, 0},      {"", -EINVAL, 0},          {"s", -EINVAL, 0},
+                 {"10 s", -EINVAL, 0},  {"10sec", -EINVAL, 0},   {"-1s", -ERANGE, 0},       {"1e12h", -ERANGE, 0}};
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct prony_error error = {0, ""};
         int64_t ns = 0;
-        if (prony_text_duration(cases[i].text, &ns, &error) != cases[i].code || (cases[i].code == 0 && ns != cases[i].ns))
+        if (prony_text_duration(cases[i].text, &ns, &error) != cases[i].code ||
+            (cases[i].code == 0 && ns != cases[i].ns))
             fail_msg("'%s' gave %d, %lld", cases[i].text, error.code, (long long)ns);
     }
 }
@@ -147,9 +148,12 @@ static void nearest_names(void **state)
     static const char *const names[] = {"serial", "thread", "fork", "futures-thread", "futures-process", NULL};
     static const struct {
         const char *typed, *hint;
-    } cases[] = {{"tread", "; did you mean thread or futures-thread?"}, {"frok", "; did you mean fork?"},
-                 {"serail", "; did you mean serial?"},                  {"fu", "; did you mean futures-thread or futures-process?"},
-                 {"zzzz", ""},                                          {"", ""}};
+    } cases[] = {{"tread", "; did you mean thread or futures-thread?"},
+                 {"frok", "; did you mean fork?"},
+                 {"serail", "; did you mean serial?"},
+                 {"fu", "; did you mean futures-thread or futures-process?"},
+                 {"zzzz", ""},
+                 {"", ""}};
     char hint[120], tiny[8];
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -1,4 +1,4 @@
-/* Expansion of rows into cells, against a small world of its own: these plug-ins take the place of the built-in ones. */
+/* Expansion of rows into cells, in a small world of its own: these plug-ins take the place of the built-in ones. */
 #include "measure/plan.h"
 
 #include <errno.h>
@@ -18,8 +18,8 @@ static int missing(struct prony_error *error)
 }
 
 static const char *const waits[] = {"block", "spin", NULL};
-static const struct prony_option engine_options[] = {{"wait", PRONY_CHOICE, "block", 0, 0, waits, "how idle workers wait"},
-                                                     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+static const struct prony_option engine_options[] = {
+    {"wait", PRONY_CHOICE, "block", 0, 0, waits, "how idle workers wait"}, {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
 static const struct prony_option map_options[] = {{"items", PRONY_INT, "1000", 1, 1e6, NULL, "how many"},
                                                   {"size", PRONY_BYTES, "64", 1, 4096, NULL, "of an item"},
                                                   {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
@@ -37,21 +37,24 @@ ENGINE(thread_engine, "thread", USUAL | PRONY_CAP_SHARED, .options = engine_opti
 ENGINE(fork_engine, "fork", PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG, .options = NULL);
 ENGINE(openmp_engine, "openmp", USUAL | PRONY_CAP_SHARED, .probe = missing);
 
-static int map_need(const struct prony_params *params, unsigned workers, struct prony_need *need, struct prony_error *error)
+static int map_need(const struct prony_params *params, unsigned workers, struct prony_need *need,
+                    struct prony_error *error)
 {
     (void)workers, (void)error;
     need->items = prony_param_int(params, "items");
     return 0;
 }
 
-static int fib_need(const struct prony_params *params, unsigned workers, struct prony_need *need, struct prony_error *error)
+static int fib_need(const struct prony_params *params, unsigned workers, struct prony_need *need,
+                    struct prony_error *error)
 {
     (void)params, (void)workers, (void)error;
     need->engine_caps = PRONY_CAP_NEST;
     return 0;
 }
 
-static int pair_need(const struct prony_params *params, unsigned workers, struct prony_need *need, struct prony_error *error)
+static int pair_need(const struct prony_params *params, unsigned workers, struct prony_need *need,
+                     struct prony_error *error)
 {
     (void)workers;
     if (prony_param_text(params, "path")[0] != '\0')
@@ -82,12 +85,12 @@ static const struct prony_channel here_channel = {
 static const struct prony_head *const engines[] = {&null_engine.head, &serial_engine.head, &thread_engine.head,
                                                    &fork_engine.head, &openmp_engine.head, NULL};
 static const struct prony_head *const workloads[] = {&empty_workload.head, &primes_workload.head, &fib_workload.head,
-                                                     &pair_workload.head, &start_workload.head, NULL};
+                                                     &pair_workload.head,  &start_workload.head,  NULL};
 static const struct prony_head *const channels[] = {&pipe_channel.head, &here_channel.head, NULL};
 static const struct prony_head *const providers[] = {NULL};
 const struct prony_head *const *const prony_builtin[PRONY_KINDS] = {engines, workloads, channels, providers};
-const struct prony_absent prony_builtin_absent[] = {
-    {PRONY_ENGINE, "tbb", "left out of this build: install libtbb-dev"}, {PRONY_KINDS, NULL, NULL}};
+const struct prony_absent prony_builtin_absent[] = {{PRONY_ENGINE, "tbb", "left out of this build: install libtbb-dev"},
+                                                    {PRONY_KINDS, NULL, NULL}};
 
 /* Eight PUs in four cores. */
 static struct prony_topology *topology;
@@ -208,7 +211,10 @@ static void wrong_numbers_are_refused(void **state)
 static void the_product_is_whole_and_ids_are_its_names(void **state)
 {
     (void)state;
-    struct ask ask = {.engines = "thread,fork", .workloads = "primes,start", .workers = "1,2", .places = "compact,spread",
+    struct ask ask = {.engines = "thread,fork",
+                      .workloads = "primes,start",
+                      .workers = "1,2",
+                      .places = "compact,spread",
                       .params = "items=10,20"};
     struct prony_run run;
     struct prony_error error;
@@ -234,7 +240,8 @@ static void an_asked_for_serial_cell_is_no_baseline(void **state)
     (void)state;
     struct prony_run run;
     struct prony_error error;
-    assert_int_equal(plan(&(struct ask){.engines = "thread,serial", .workloads = "primes", .workers = "1"}, &run, &error), 0);
+    assert_int_equal(
+        plan(&(struct ask){.engines = "thread,serial", .workloads = "primes", .workers = "1"}, &run, &error), 0);
     assert_int_equal(run.count, 2);
     assert_false(cell(&run, "primes/serial/n1/compact")->baseline);
     prony_run_free(&run);
@@ -263,20 +270,26 @@ static void parameters_reach_whom_they_name(void **state)
     (void)state;
     struct prony_run run;
     struct prony_error error;
-    struct ask ask = {.engines = "thread", .workloads = "primes,pingpong", .workers = "2",
+    struct ask ask = {.engines = "thread",
+                      .workloads = "primes,pingpong",
+                      .workers = "2",
                       .params = "size=128 pingpong.size=512,1Ki wait=spin"};
     assert_int_equal(plan(&ask, &run, &error), 0);
-    assert_int_equal(prony_param_int(&cell(&run, "primes/thread/n2/compact/size=128,wait=spin")->workload_params, "size"), 128);
+    assert_int_equal(
+        prony_param_int(&cell(&run, "primes/thread/n2/compact/size=128,wait=spin")->workload_params, "size"), 128);
     (void)cell(&run, "pingpong/thread/pipe/n2/compact/size=512,wait=spin");
     assert_int_equal(
-        prony_param_int(&cell(&run, "pingpong/thread/pipe/n2/compact/size=1Ki,wait=spin")->workload_params, "size"), 1024);
+        prony_param_int(&cell(&run, "pingpong/thread/pipe/n2/compact/size=1Ki,wait=spin")->workload_params, "size"),
+        1024);
     assert_int_equal(run.count, 4);
     prony_run_free(&run);
-    assert_int_equal(plan(&(struct ask){.engines = "serial", .workloads = "primes", .params = "items=1..100*10"}, &run, &error), 0);
+    assert_int_equal(
+        plan(&(struct ask){.engines = "serial", .workloads = "primes", .params = "items=1..100*10"}, &run, &error), 0);
     assert_int_equal(run.count, 3);
     (void)cell(&run, "primes/serial/n1/compact/items=100");
     prony_run_free(&run);
-    assert_int_equal(plan(&(struct ask){.engines = "serial", .workloads = "primes", .params = "items=1 items=7"}, &run, &error), 0);
+    assert_int_equal(
+        plan(&(struct ask){.engines = "serial", .workloads = "primes", .params = "items=1 items=7"}, &run, &error), 0);
     assert_int_equal(run.count, 1);
     (void)cell(&run, "primes/serial/n1/compact/items=7");
     prony_run_free(&run);
@@ -291,7 +304,8 @@ static void wrong_parameters_are_refused(void **state)
     refused(&(struct ask){.workloads = "primes", .params = "pingpong.size=3"}, -ENOENT, "of this plan");
     refused(&(struct ask){.workloads = "primes", .params = "items=0"}, -ERANGE, "1 to 1000000");
     refused(&(struct ask){.workloads = "primes", .params = "items=many"}, -EINVAL, "not a number");
-    refused(&(struct ask){.workloads = "primes", .engines = "thread", .params = "wait=blok"}, -EINVAL, "did you mean block?");
+    refused(&(struct ask){.workloads = "primes", .engines = "thread", .params = "wait=blok"}, -EINVAL,
+            "did you mean block?");
     refused(&(struct ask){.workloads = "primes", .params = "items"}, -EINVAL, "KEY=VALUE");
     refused(&(struct ask){.workloads = "primes", .params = "items=9..3"}, -ERANGE, "A <= B");
 }
@@ -325,8 +339,8 @@ static void what_does_not_fit_is_skipped_with_its_reason(void **state)
     (void)state;
     struct prony_run run;
     struct prony_error error;
-    struct ask ask = {.engines = "null,serial,thread,fork", .workloads = "empty,fib,pingpong", .channels = "all",
-                      .workers = "1,2"};
+    struct ask ask = {
+        .engines = "null,serial,thread,fork", .workloads = "empty,fib,pingpong", .channels = "all", .workers = "1,2"};
     assert_int_equal(plan(&ask, &run, &error), 0);
     skipped(&run, "pingpong/thread/pipe/n1/compact", "needs 2 workers");
     skipped(&run, "pingpong/fork/here/n2/compact", "between processes");
@@ -352,14 +366,17 @@ static void unavailable_is_an_error_when_named_and_else_a_skip(void **state)
             "install libgomp");
     refused(&(struct ask){.engines = "tbb", .workloads = "primes", .named = PRONY_NAMED_ENGINES}, -ENOTSUP,
             "install libtbb-dev");
-    assert_int_equal(plan(&(struct ask){.engines = "openmp,tbb", .workloads = "primes", .workers = "1"}, &run, &error), 0);
+    assert_int_equal(plan(&(struct ask){.engines = "openmp,tbb", .workloads = "primes", .workers = "1"}, &run, &error),
+                     0);
     assert_int_equal(run.count, 1);
     skipped(&run, "primes/openmp/n1/compact", "install libgomp");
     assert_int_equal(run.notes.count, 1);
     assert_non_null(strstr(run.notes.item[0], "engine tbb: left out"));
     prony_run_free(&run);
-    assert_int_equal(plan(&(struct ask){.engines = "all", .workloads = "primes", .workers = "1",
-                                        .named = PRONY_NAMED_ENGINES}, &run, &error), 0);
+    assert_int_equal(
+        plan(&(struct ask){.engines = "all", .workloads = "primes", .workers = "1", .named = PRONY_NAMED_ENGINES}, &run,
+             &error),
+        0);
     skipped(&run, "primes/openmp/n1/compact", "install libgomp");
     prony_run_free(&run);
 }
@@ -369,7 +386,8 @@ static void tags_pick_what_exists(void **state)
     (void)state;
     struct prony_run run;
     struct prony_error error;
-    assert_int_equal(plan(&(struct ask){.engines = "@core,@peers", .workloads = "start", .workers = "1"}, &run, &error), 0);
+    assert_int_equal(plan(&(struct ask){.engines = "@core,@peers", .workloads = "start", .workers = "1"}, &run, &error),
+                     0);
     assert_int_equal(run.count, 4); /* serial thread fork openmp, and a note for tbb */
     assert_int_equal(run.notes.count, 1);
     prony_run_free(&run);
@@ -408,8 +426,8 @@ static void placements_are_kept_or_refused(void **state)
 static void a_missing_file_is_an_error_when_it_was_typed(void **state)
 {
     (void)state;
-    refused(&(struct ask){.engines = "thread", .workloads = "pingpong", .workers = "2", .params = "path=/none"}, -EINVAL,
-            "no file /none");
+    refused(&(struct ask){.engines = "thread", .workloads = "pingpong", .workers = "2", .params = "path=/none"},
+            -EINVAL, "no file /none");
 }
 
 static void globs_choose_and_baselines_stay(void **state)
@@ -417,7 +435,8 @@ static void globs_choose_and_baselines_stay(void **state)
     (void)state;
     struct prony_run run;
     struct prony_error error;
-    struct ask ask = {.engines = "thread,fork", .workloads = "primes,start", .workers = "1,2", .only = "primes/thread/*"};
+    struct ask ask = {
+        .engines = "thread,fork", .workloads = "primes,start", .workers = "1,2", .only = "primes/thread/*"};
     assert_int_equal(plan(&ask, &run, &error), 0);
     assert_int_equal(run.count, 3);
     assert_true(cell(&run, "primes/serial/n1/compact")->baseline);
@@ -441,7 +460,10 @@ static void a_large_plan_has_unique_ids(void **state)
     (void)state;
     struct prony_run run;
     struct prony_error error;
-    struct ask ask = {.engines = "thread,fork", .workloads = "primes", .workers = "1..8", .places = "compact,spread",
+    struct ask ask = {.engines = "thread,fork",
+                      .workloads = "primes",
+                      .workers = "1..8",
+                      .places = "compact,spread",
                       .params = "items=1..313 chunk=1,1"};
     char **ids;
     assert_int_equal(plan(&ask, &run, &error), 0);

@@ -1,4 +1,5 @@
 """The command line without measuring: help, mistakes, plans, lists, topologies."""
+import json
 import os
 import subprocess
 import unittest
@@ -88,6 +89,17 @@ class Suites(ProgramTest):
             self.assertTrue(any(cell["status"] == "pending" for cell in plan["cells"]), name)
             shipped = self.json("run", os.path.join(SOURCE, "suites", name + ".json"), "--dry-run", "--json", "-q")
             self.assertEqual(plan, shipped)
+
+    def test_every_suite_keeps_to_the_published_schema(self):
+        try:
+            import jsonschema
+        except ImportError:
+            self.skipTest("no python3-jsonschema")
+        with open(os.path.join(SOURCE, "results", "schema", "suite.schema.json"), encoding="utf-8") as file:
+            schema = json.load(file)
+        for name in os.listdir(os.path.join(SOURCE, "suites")):
+            with open(os.path.join(SOURCE, "suites", name), encoding="utf-8") as file:
+                jsonschema.validate(json.load(file), schema)
 
     def test_a_malformed_one_is_located(self):
         suite = self.write("bad.json", '{\n  "suite": "bad",\n  "rows": [\n    {"workloads": ["primes",]}\n  ]\n}\n')

@@ -35,12 +35,24 @@ static bool give_up(struct prony_bout *bout, struct prony_live *live, const stru
     return false;
 }
 
+/* How long a step may take: the timeout, but a stuck cell must not spend the budget of all others. */
+static int64_t step_timeout(const struct prony_bout *bout)
+{
+    const int64_t least_ns = 2000000000;
+    int64_t timeout = bout->run->method.timeout_ns, left;
+    if (bout->deadline_ns == 0)
+        return timeout;
+    left = (int64_t)(bout->deadline_ns - prony_now_ns());
+    left = left < least_ns ? least_ns : left;
+    return left < timeout ? left : timeout;
+}
+
 /* Asks, and takes the answer's own error for the cell's. */
 static bool ask(struct prony_bout *bout, struct prony_live *live, const struct prony_order *order,
                 struct prony_answer *answer)
 {
     struct prony_error error = {0, ""};
-    int code = prony_client_ask(&live->client, order, NULL, answer, bout->run->method.timeout_ns, bout->watch->interrupt, &error);
+    int code = prony_client_ask(&live->client, order, NULL, answer, step_timeout(bout), bout->watch->interrupt, &error);
     if (code == 0 && answer->error.code != 0)
         error = answer->error;
     live->cell->verified += code == 0 ? answer->verified : 0;
@@ -95,7 +107,7 @@ bool prony_live_open(struct prony_bout *bout, struct prony_live *live)
     if (code == 0)
         code = prony_client_start(&live->client, cell, &bout->run->method, &error);
     if (code == 0)
-        code = prony_client_open(&live->client, cell, &bout->run->method, &answer, bout->run->method.timeout_ns,
+        code = prony_client_open(&live->client, cell, &bout->run->method, &answer, step_timeout(bout),
                                  bout->watch->interrupt, &error);
     if (code == 0 && answer.error.code != 0) {
         error = answer.error;

@@ -24,7 +24,7 @@ struct prony_bout {           /* what all steps share */
     const struct prony_watch *watch;
     struct prony_journal journal;
     struct prony_pulser pulser;
-    uint64_t started_ns;
+    uint64_t started_ns, deadline_ns; /* deadline: of the run's budget; 0: none */
     int64_t target_ns;        /* how long a sample should take */
     double *gaps_ns;          /* between visits: what bookkeeping cost */
     size_t gaps, gaps_room;

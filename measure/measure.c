@@ -253,6 +253,7 @@ static int begin(struct prony_bout *bout, struct prony_error *error)
     run->started_s = (int64_t)time(NULL);
     run->clock_ns = clock_cost();
     bout->started_ns = prony_now_ns();
+    bout->deadline_ns = run->method.budget_ns == 0 ? 0 : bout->started_ns + (uint64_t)run->method.budget_ns;
     prony_journal_say(&bout->journal, "run\t%s\t%llu\t%u", run->suite, (unsigned long long)run->method.seed, run->count);
     for (unsigned i = 0; i < run->count; i++) {
         prony_journal_say(&bout->journal, "cell\t%u\t%s", i, run->cells[i].id);

@@ -174,6 +174,15 @@ static int exit_code_of(const struct prony_run *run)
     return EXIT_CANNOT;
 }
 
+/* A run that breaks off, with its journal's disk full, say, still shows what it has. */
+static bool any_visit(const struct prony_run *run)
+{
+    for (unsigned i = 0; i < run->count; i++)
+        if (run->cells[i].visits_count > 0)
+            return true;
+    return false;
+}
+
 static int measure(const struct runner_request *request, struct prony_run *run, int argc, char **argv)
 {
     struct prony_error error = {0, ""};
@@ -182,6 +191,7 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     struct prony_watch watch = {.journal = journal, .interrupt = &interrupted, .progress = show_progress};
     struct prony_report *report = NULL;
     int code = EXIT_CANNOT;
+    bool broken;
     for (size_t i = 0; i < request->outs.count; i++)
         if (runner_out_check(request->outs.item[i], &error) != 0)
             return runner_say(&error);
@@ -191,19 +201,21 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
         return runner_say(&error);
     (void)snprintf(journal, sizeof journal, "%s/journal", folder.path);
     catch_signals();
-    if (prony_measure(run, &watch, &error) != 0) {
-        prony_progress(NULL);
-        code = runner_say(&error);
-        runner_folder_undo(&folder);
-        return code;
-    }
+    broken = prony_measure(run, &watch, &error) != 0;
     prony_progress(NULL);
+    if (broken) {
+        code = runner_say(&error);
+        if (!any_visit(run)) {
+            runner_folder_undo(&folder);
+            return code;
+        }
+    }
     say_failures(run);
     if (prony_report_from_run(run, argc, argv, request->redact, &report, &error) != 0 ||
         publish(request, report, &folder, &error) != 0) {
         prony_error_say("the report could not be written: %s (the measurements are in %s)", error.text, journal);
     } else {
-        code = exit_code_of(run);
+        code = broken ? EXIT_CANNOT : exit_code_of(run);
         prony_info("%sreport: %s/report.html", run->interrupted ? "interrupted; what was measured is in the " : "",
                    folder.path);
     }

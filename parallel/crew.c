@@ -22,6 +22,14 @@ uint64_t prony_crew_area(unsigned workers)
     return sizeof(struct prony_hall) + workers * sizeof(struct prony_desk);
 }
 
+void *prony_crew_owner(size_t bytes)
+{
+    void *memory;
+    bytes = (bytes + 63u) & ~(size_t)63u;
+    memory = aligned_alloc(64, bytes);
+    return memory != NULL ? memset(memory, 0, bytes) : NULL;
+}
+
 struct prony_slot *prony_crew_slot(const struct prony_crew *crew, unsigned index)
 {
     return (struct prony_slot *)(void *)(crew->setup->base + crew->setup->slots.off) + index;
@@ -86,10 +94,9 @@ static int start_thread(struct prony_crew *crew, unsigned index)
     struct prony_mate *mate = &crew->mates[index];
     sigset_t all, before;
     int code;
-    mate->body = aligned_alloc(64, (sizeof *mate->body + 63u) & ~(size_t)63u);
+    mate->body = prony_crew_owner(sizeof *mate->body);
     if (mate->body == NULL)
         return -ENOMEM;
-    memset(mate->body, 0, sizeof *mate->body);
     mate->body->crew = crew;
     mate->body->worker.index = index;
     mate->body->worker.generation = mate->generation;

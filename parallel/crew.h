@@ -96,16 +96,19 @@ struct prony_crew {
     void *owner; /* the pool or executor */
     struct prony_hall *hall;
     struct prony_desk *desks;
-    struct prony_mate *mates;
-    unsigned workers, spins, polls, early_deaths;
-    uint32_t gangs, ticket;
+    unsigned workers, spins;
     struct prony_span chunks; /* futures in it are chunks of a map: items are counted, not tasks */
-    bool draining;            /* the caller looks again and again: not every end of a task is told */
-    int broken;               /* workers cannot be replaced any more: why */
+    /* The caller's own, on lines that no worker reads: */
+    alignas(64) struct prony_mate *mates;
+    unsigned polls, early_deaths;
+    uint32_t gangs, ticket;
+    bool draining; /* the caller looks again and again: not every end of a task is told */
+    int broken;    /* workers cannot be replaced any more: why */
 };
 
 /* crew.c: life */
 uint64_t prony_crew_area(unsigned workers);
+void *prony_crew_owner(size_t bytes); /* zeroed memory for one, on lines of its own; NULL when there is none */
 int prony_crew_open(struct prony_crew *crew, struct prony_error *error);
 void prony_crew_reap(struct prony_crew *crew);
 /* Lets workers go; 0 or -ETIMEDOUT. Frees the mates. deadline: in ns of the clock. */

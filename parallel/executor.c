@@ -199,7 +199,7 @@ int prony_executor_open(const struct prony_setup *setup, const struct prony_poli
     if (setup->area.len < prony_executor_area(setup->workers) || setup->area.off % 64 != 0)
         return prony_fail(error, -EINVAL, "the area has %llu bytes, the executor needs %llu, at a multiple of 64",
                           (unsigned long long)setup->area.len, (unsigned long long)prony_executor_area(setup->workers));
-    executor = calloc(1, sizeof *executor);
+    executor = prony_crew_owner(sizeof *executor);
     if (executor == NULL)
         return prony_fail(error, -ENOMEM, "no memory for an executor");
     at = setup->base + setup->area.off;
@@ -288,17 +288,25 @@ static int64_t left_ns(uint64_t deadline)
     return deadline == UINT64_MAX ? -1 : deadline > now ? (int64_t)(deadline - now) : 0;
 }
 
+/* Waits for what is under way, all of it at the end of the map and else half a window, and takes it in order. One wait
+ * for many: a caller that looked at chunk after chunk would keep a processor from the workers. */
 static int collect(struct progress *map)
 {
-    const struct prony_task part = chunk_of(map, map->got);
-    const struct prony_future *future = prony_crew_future(&map->executor->crew, part.future);
-    int code = prony_crew_wait(&map->executor->crew, &part.future, 1, 1, left_ns(map->deadline));
-    if (code != 0)
-        return code;
-    if (future->status != 0 && map->tally->failed++ == 0)
-        *map->tally = (struct prony_tally){future->status, 1, part.lo, part.hi};
-    map->got++;
-    return 0;
+    uint64_t futures[WINDOW];
+    int64_t n = map->sent - map->got;
+    int code;
+    if (map->sent < map->chunks && n > WINDOW / 2)
+        n = WINDOW / 2;
+    for (int64_t k = 0; k < n; k++)
+        futures[k] = chunk_of(map, map->got + k).future;
+    code = prony_crew_wait(&map->executor->crew, futures, (unsigned)n, (unsigned)n, left_ns(map->deadline));
+    for (int64_t k = 0; k < n && code == 0; k++, map->got++) {
+        const struct prony_task part = chunk_of(map, map->got);
+        const struct prony_future *future = prony_crew_future(&map->executor->crew, part.future);
+        if (future->status != 0 && map->tally->failed++ == 0)
+            *map->tally = (struct prony_tally){future->status, 1, part.lo, part.hi};
+    }
+    return code;
 }
 
 static int send_some(struct progress *map)

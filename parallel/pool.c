@@ -124,7 +124,7 @@ int prony_pool_open(const struct prony_setup *setup, const struct prony_policy *
     if (setup->area.len < prony_pool_area(setup->workers) || setup->area.off % 64 != 0)
         return prony_fail(error, -EINVAL, "the area has %llu bytes, the pool needs %llu, at a multiple of 64",
                           (unsigned long long)setup->area.len, (unsigned long long)prony_pool_area(setup->workers));
-    pool = calloc(1, sizeof *pool);
+    pool = prony_crew_owner(sizeof *pool);
     if (pool == NULL)
         return prony_fail(error, -ENOMEM, "no memory for a pool");
     pool->tail = calloc(setup->workers, sizeof *pool->tail);

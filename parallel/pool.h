@@ -43,7 +43,7 @@ struct prony_pool {
     struct prony_round *round;
     struct prony_inbox *inbox;
     struct prony_offers *offers;
-    uint64_t *tail, *seen; /* the caller's: entries put into each inbox, and its head as last seen */
+    alignas(64) uint64_t *tail, *seen; /* the caller's: entries put into each inbox, and its head as last seen */
     uint32_t rounds;
     unsigned next;           /* inbox */
     struct prony_tally lost; /* chunks of this round that died with their workers */

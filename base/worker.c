@@ -1,3 +1,4 @@
+/* A worker as its kernels see it: set up from the setup, its scratch, and the timed part of a gang. */
 #include <prony/plugin/workload.h>
 
 #include "base/clock.h"

@@ -8,9 +8,9 @@
  * It cannot time out: a region ends when its kernels do, and who watches the process is its timeout. The submit latency
  * is not measured, as tasks are deferred. The wait policy is read when the runtime loads; see env below. */
 #include <prony/plugin/engine.h>
-#include <prony/sync.h>
 
 #include "base/clock.h"
+#include "engines/meeting.h"
 
 #include <errno.h>
 #include <omp.h>
@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPINS = 200, PIECES = 32 }; /* pauses before a barrier blocks; chunks a worker when schedules deal them out */
+enum { PIECES = 32 }; /* chunks a worker when a schedule deals them out */
 
 /* What a thread of the runtime is to this engine. One cache line pair, so that tallies do not share one. */
 struct member {
@@ -28,15 +28,10 @@ struct member {
     struct prony_tally tally;  /* of the present map */
 } __attribute__((aligned(128)));
 
-/* Where the roles of a gang meet. */
-struct meeting {
-    uint32_t arrived, phase, cancelled;
-};
-
 struct openmp {
     const struct prony_setup *setup;
     struct member *members;
-    struct meeting meeting;
+    uint32_t meeting;          /* of the roles of a gang */
     struct prony_task *queue;  /* deferred tasks */
     size_t queued, room;
     uint64_t life;             /* tells the threads of an earlier engine */
@@ -130,41 +125,12 @@ static int nest_join(struct prony_worker *worker, const struct prony_task *kids,
 
 static int gang_barrier(struct prony_worker *worker, int64_t timeout_ns)
 {
-    struct meeting *meeting = &((struct openmp *)worker->engine)->meeting;
-    uint32_t phase = __atomic_load_n(&meeting->phase, __ATOMIC_ACQUIRE);
-    uint64_t end_ns = timeout_ns < 0 ? 0 : prony_now_ns() + (uint64_t)timeout_ns;
-    if (__atomic_load_n(&meeting->cancelled, __ATOMIC_ACQUIRE) != 0)
-        return -ECANCELED;
-    if (__atomic_add_fetch(&meeting->arrived, 1, __ATOMIC_ACQ_REL) == worker->roles) {
-        __atomic_store_n(&meeting->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_add_fetch(&meeting->phase, 1, __ATOMIC_RELEASE);
-        prony_futex_wake(&meeting->phase, INT32_MAX);
-        return 0;
-    }
-    for (unsigned i = 0; i < SPINS && __atomic_load_n(&meeting->phase, __ATOMIC_ACQUIRE) == phase; i++)
-        prony_pause();
-    while (__atomic_load_n(&meeting->phase, __ATOMIC_ACQUIRE) == phase) {
-        int64_t left_ns = timeout_ns < 0 ? -1 : (int64_t)(end_ns - prony_now_ns());
-        if (timeout_ns >= 0 && left_ns <= 0) {
-            __atomic_sub_fetch(&meeting->arrived, 1, __ATOMIC_ACQ_REL);
-            return -ETIMEDOUT;
-        }
-        (void)prony_futex_wait(&meeting->phase, phase, left_ns);
-    }
-    return __atomic_load_n(&meeting->cancelled, __ATOMIC_ACQUIRE) != 0 ? -ECANCELED : 0;
-}
-
-/* A role that failed never comes to the barrier again: lets the others go. */
-static void gang_cancel(struct meeting *meeting)
-{
-    __atomic_store_n(&meeting->cancelled, 1, __ATOMIC_RELEASE);
-    __atomic_add_fetch(&meeting->phase, 1, __ATOMIC_RELEASE);
-    prony_futex_wake(&meeting->phase, INT32_MAX);
+    return prony_meeting_join(&((struct openmp *)worker->engine)->meeting, worker->roles, timeout_ns);
 }
 
 static int gang_stopped(struct prony_worker *worker)
 {
-    return __atomic_load_n(&((struct openmp *)worker->engine)->meeting.cancelled, __ATOMIC_ACQUIRE) != 0;
+    return prony_meeting_is_over(&((struct openmp *)worker->engine)->meeting);
 }
 
 static const struct prony_worker_ops ops = {nest_spawn, nest_join, gang_barrier, gang_stopped};
@@ -234,7 +200,7 @@ static int openmp_gang(void *handle, const struct prony_task *task, unsigned rol
     (void)timeout_ns;
     if (roles == 0 || roles > openmp->setup->workers)
         return -EINVAL;
-    openmp->meeting = (struct meeting){0, 0, 0};
+    prony_meeting_reset(&openmp->meeting);
 #pragma omp parallel num_threads(n)
     {
         struct member *member = member_self(openmp);
@@ -245,8 +211,8 @@ static int openmp_gang(void *handle, const struct prony_task *task, unsigned rol
             member->worker.roles = roles;
             status[index] = member->started != 0 ? member->started : prony_task_run(&member->worker, task);
             member->worker.roles = member->worker.count;
-            if (status[index] != 0)
-                gang_cancel(&openmp->meeting);
+            if (status[index] != 0) /* a role that failed never comes to the barrier again */
+                prony_meeting_end(&openmp->meeting);
         }
     }
     return got == n ? 0 : -EAGAIN;

@@ -297,13 +297,6 @@ static const char *python_about(void *handle)
     return ((struct python *)handle)->about;
 }
 
-/* Makes the meetings of the last gang ready for the next. Nobody is in them. */
-static void foreign_reset(struct prony_foreign *foreign)
-{
-    foreign->enter.arrived = foreign->role.arrived = foreign->leave.arrived = 0;
-    __atomic_store_n(&foreign->stopped, 0, __ATOMIC_RELEASE);
-}
-
 /* The statuses by worker from pairs of process and status. */
 static void gang_read(const struct python *python, const unsigned char *pairs, int bytes, unsigned roles, int *status)
 {
@@ -332,7 +325,7 @@ static int python_gang(void *handle, const struct prony_task *task, unsigned rol
         return -ENOMEM;
     for (unsigned i = 0; i < roles; i++)
         status[i] = -ECANCELED;
-    foreign_reset(python->foreign);
+    prony_foreign_reset(python->foreign);
     packet[0] = 'G';
     memcpy(packet + 1, &roles, 4);
     memcpy(packet + 5, task, sizeof *task);

@@ -137,9 +137,9 @@ static void test_stop(void **state)
     (void)state;
     make(&bed, "primes");
     children(&bed, 2, pids, 1, &task, 3, -ECANCELED);
-    for (unsigned ms = 0; ms < 20000 && __atomic_load_n(&foreign_of(&bed)->enter.arrived, __ATOMIC_ACQUIRE) < 2; ms++)
+    for (unsigned ms = 0; ms < 20000 && __atomic_load_n(&foreign_of(&bed)->enter, __ATOMIC_ACQUIRE) < 2; ms++)
         (void)usleep(1000);
-    assert_int_equal(foreign_of(&bed)->enter.arrived, 2);
+    assert_int_equal(foreign_of(&bed)->enter, 2);
     assert_int_equal(waitpid(pids[0], NULL, WNOHANG), 0);
     prony_foreign_stop(foreign_of(&bed));
     collect(pids, 2);

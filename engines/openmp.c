@@ -24,18 +24,18 @@ enum { PIECES = 32 }; /* chunks a worker when a schedule deals them out */
 /* What a thread of the runtime is to this engine. One cache line pair, so that tallies do not share one. */
 struct member {
     struct prony_worker worker;
-    int started;               /* what setup->started said */
-    struct prony_tally tally;  /* of the present map */
+    int started;              /* what setup->started said */
+    struct prony_tally tally; /* of the present map */
 } __attribute__((aligned(128)));
 
 struct openmp {
     const struct prony_setup *setup;
     struct member *members;
-    uint32_t meeting;          /* of the roles of a gang */
-    struct prony_task *queue;  /* deferred tasks */
+    uint32_t meeting;         /* of the roles of a gang */
+    struct prony_task *queue; /* deferred tasks */
     size_t queued, room;
-    uint64_t life;             /* tells the threads of an earlier engine */
-    bool passive;              /* idle threads block at once */
+    uint64_t life; /* tells the threads of an earlier engine */
+    bool passive;  /* idle threads block at once */
     char about[120];
 };
 
@@ -64,9 +64,11 @@ static struct member *member_self(struct openmp *openmp)
         return member;
     self.life = openmp->life;
     self.member = member;
-    prony_worker_init(&member->worker, openmp->setup, index, member->worker.slot == NULL
-                      ? ((struct prony_slot *)(void *)(openmp->setup->base + openmp->setup->slots.off))[index].generation + 1
-                      : member->worker.generation + 1);
+    prony_worker_init(
+        &member->worker, openmp->setup, index,
+        member->worker.slot == NULL
+            ? ((struct prony_slot *)(void *)(openmp->setup->base + openmp->setup->slots.off))[index].generation + 1
+            : member->worker.generation + 1);
     member->worker.engine = openmp;
     member->worker.ops = &ops;
     member->started = index == 0 || openmp->setup->started == NULL ? 0 : openmp->setup->started(&member->worker);
@@ -140,8 +142,8 @@ static int openmp_open(const struct prony_setup *setup, void **handle, struct pr
     struct openmp *openmp;
     const char *policy = getenv("OMP_WAIT_POLICY");
     if (setup->workers == 0 || setup->workers > (unsigned)omp_get_thread_limit())
-        return prony_fail(error, -EINVAL, "engine openmp: %u workers, but OMP_THREAD_LIMIT allows 1 to %d", setup->workers,
-                          omp_get_thread_limit());
+        return prony_fail(error, -EINVAL, "engine openmp: %u workers, but OMP_THREAD_LIMIT allows 1 to %d",
+                          setup->workers, omp_get_thread_limit());
     openmp = calloc(1, sizeof *openmp);
     if (openmp == NULL)
         return prony_fail(error, -ENOMEM, "engine openmp: no memory");
@@ -246,14 +248,17 @@ static int64_t schedule_set(const struct openmp *openmp, int64_t items, int64_t 
         kind = prony_param_int(openmp->setup->params, "schedule");
     if (kind == AUTO)
         kind = chunk == 0 ? STATIC : DYNAMIC;
-    omp_set_schedule(kind == STATIC ? omp_sched_static : kind == DYNAMIC ? omp_sched_dynamic : omp_sched_guided,
+    omp_set_schedule(kind == STATIC    ? omp_sched_static
+                     : kind == DYNAMIC ? omp_sched_dynamic
+                                       : omp_sched_guided,
                      kind == STATIC && chunk == 0 ? 0 : 1);
     if (chunk == 0)
         chunk = kind == STATIC ? (items + n - 1) / n : items / (n * PIECES);
     return chunk < 1 ? 1 : chunk;
 }
 
-static int openmp_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally, int64_t timeout_ns)
+static int openmp_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally,
+                      int64_t timeout_ns)
 {
     struct openmp *openmp = handle;
     int64_t items = task->hi - task->lo, chunks;
@@ -381,8 +386,8 @@ static const char *const env[] = {"OMP_WAIT_POLICY=passive", "OMP_PROC_BIND=fals
 
 PRONY_EXPORT(engine, openmp) = {
     .head = PRONY_HEAD(struct prony_engine, .name = "openmp", .summary = "the compiler's OpenMP runtime",
-                       .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG | PRONY_CAP_NEST | PRONY_CAP_CANCEL
-                               | PRONY_CAP_HELPS | PRONY_CAP_OWNS_THREADS | PRONY_CAP_DEFERS | PRONY_CAP_SHARED,
+                       .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG | PRONY_CAP_NEST | PRONY_CAP_CANCEL |
+                               PRONY_CAP_HELPS | PRONY_CAP_OWNS_THREADS | PRONY_CAP_DEFERS | PRONY_CAP_SHARED,
                        .options = options),
     .open = openmp_open,
     .workers = openmp_workers,

@@ -1,3 +1,4 @@
+/* An image: the arena of a cell host and its kernels, in a process that the host did not fork. */
 #include "measure/image.h"
 
 #include "base/clock.h"

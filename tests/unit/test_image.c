@@ -82,7 +82,8 @@ static void test_call(void **state)
 }
 
 /* Children that join and take part in `gangs` gangs; a child's exit status is 0 when all went as it should. */
-static void children(struct bed *bed, unsigned n, pid_t *pids, int gangs, const struct prony_task *task, unsigned roles, int want)
+static void children(struct bed *bed, unsigned n, pid_t *pids, int gangs, const struct prony_task *task, unsigned roles,
+                     int want)
 {
     struct prony_image *image = prony_image_open(getpid(), bed->arena.fd, &bed->error);
     if (image == NULL)
@@ -184,7 +185,8 @@ static void test_orphan(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals), cmocka_unit_test(test_call), cmocka_unit_test(test_gang),
-                                       cmocka_unit_test(test_stop), cmocka_unit_test(test_orphan)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals), cmocka_unit_test(test_call),
+                                       cmocka_unit_test(test_gang), cmocka_unit_test(test_stop),
+                                       cmocka_unit_test(test_orphan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

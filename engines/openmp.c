@@ -35,6 +35,7 @@ struct openmp {
     struct prony_task *queue; /* deferred tasks */
     size_t queued, room;
     uint64_t life; /* tells the threads of an earlier engine */
+    bool times;    /* futures note when they were queued, begun and ended */
     bool passive;  /* idle threads block at once */
     char about[120];
 };
@@ -51,6 +52,7 @@ enum { AUTO, STATIC, DYNAMIC, GUIDED };
 static const struct prony_option options[] = {
     {"schedule", PRONY_CHOICE, "auto", 0, 0, schedules,
      "how chunks are dealt to threads; auto: one piece a thread (static), dynamic when a chunk is given"},
+    {"times", PRONY_BOOL, "no", 0, 0, NULL, "note when each task was queued, begun and ended (costs clock readings)"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
 
 static const struct prony_worker_ops ops;
@@ -82,27 +84,30 @@ static void future_run(struct member *member, const struct prony_task *task)
     struct prony_future *future = prony_at(worker, task->future);
     uint32_t state = task->ticket << 2 | PRONY_QUEUED;
     uint64_t held = worker->slot->held;
+    bool times = ((struct openmp *)worker->engine)->times;
     if (!__atomic_compare_exchange_n(&future->state, &state, task->ticket << 2 | PRONY_RUNNING, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return;
     worker->slot->held = task->future;
     future->worker = worker->index;
     future->generation = worker->generation;
-    future->begun_ns = prony_now_ns();
+    if (times)
+        future->begun_ns = prony_now_ns();
     future->status = member->started != 0 ? member->started : prony_task_run(worker, task);
-    future->ended_ns = future->done_ns = prony_now_ns();
+    if (times)
+        future->ended_ns = future->done_ns = prony_now_ns();
     worker->slot->held = held;
     worker->slot->items += task->hi - task->lo;
     __atomic_store_n(&future->state, task->ticket << 2 | PRONY_DONE, __ATOMIC_RELEASE);
 }
 
 /* The next use of a future: its new ticket. */
-static uint32_t future_queue(struct prony_future *future)
+static uint32_t future_queue(const struct openmp *openmp, struct prony_future *future)
 {
     uint32_t ticket = ((__atomic_load_n(&future->state, __ATOMIC_RELAXED) >> 2) + 1) & (UINT32_MAX >> 2);
     future->status = 0;
     future->begun_ns = future->ended_ns = future->done_ns = 0;
-    future->queued_ns = prony_now_ns();
+    future->queued_ns = openmp->times ? prony_now_ns() : 0;
     __atomic_store_n(&future->state, ticket << 2 | PRONY_QUEUED, __ATOMIC_RELEASE);
     return ticket;
 }
@@ -111,7 +116,7 @@ static int nest_spawn(struct prony_worker *worker, struct prony_task *kid)
 {
     struct openmp *openmp = worker->engine;
     struct prony_task task;
-    kid->ticket = future_queue(prony_at(worker, kid->future));
+    kid->ticket = future_queue(openmp, prony_at(worker, kid->future));
     task = *kid;
 #pragma omp task default(none) firstprivate(task, openmp)
     future_run(member_self(openmp), &task);
@@ -155,6 +160,7 @@ static int openmp_open(const struct prony_setup *setup, void **handle, struct pr
     memset(openmp->members, 0, setup->workers * sizeof(struct member));
     openmp->setup = setup;
     openmp->life = ++lives;
+    openmp->times = setup->params != NULL && prony_param_int(setup->params, "times") != 0;
     openmp->passive = policy != NULL && (policy[0] == 'p' || policy[0] == 'P');
     (void)snprintf(openmp->about, sizeof openmp->about, "%s, OpenMP %d, wait policy %s",
 #ifdef __clang__
@@ -299,7 +305,7 @@ static int openmp_submit(void *handle, const struct prony_task *tasks, unsigned 
         if (queue == NULL) {
             for (unsigned i = 0; i < n; i++) {
                 struct prony_future *future = (void *)(base + tasks[i].future);
-                uint32_t ticket = future_queue(future);
+                uint32_t ticket = future_queue(openmp, future);
                 future->status = -ENOMEM;
                 __atomic_store_n(&future->state, ticket << 2 | PRONY_DONE, __ATOMIC_RELEASE);
             }
@@ -311,7 +317,7 @@ static int openmp_submit(void *handle, const struct prony_task *tasks, unsigned 
     for (unsigned i = 0; i < n; i++) {
         struct prony_task *task = &openmp->queue[openmp->queued++];
         *task = tasks[i];
-        task->ticket = future_queue((void *)(base + task->future));
+        task->ticket = future_queue(openmp, (void *)(base + task->future));
     }
     return 0;
 }

@@ -105,9 +105,10 @@ static void test_workers(void **state)
 static void check_tasks(const char *engine)
 {
     static const char *const params[] = {"items", "500", NULL};
+    static const char *const times[] = {"times", "yes", NULL};
     struct bed bed;
     int64_t items = 0;
-    bed_make(&bed, engine, "empty", 2, NULL, params);
+    bed_make(&bed, engine, "empty", 2, strcmp(engine, "openmp") == 0 ? times : NULL, params);
     bed_start(&bed);
     for (unsigned sample = 0; sample < 3; sample++) {
         if (bed_sample(&bed) != 0)

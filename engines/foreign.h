@@ -3,32 +3,30 @@
 #ifndef PRONY_ENGINES_FOREIGN_H
 #define PRONY_ENGINES_FOREIGN_H
 
-#include <prony/sync.h>
-
-/* Where a known number of workers meet, again and again. */
-struct prony_foreign_meeting {
-    uint32_t arrived, phase; /* phase is a futex word */
-    uint32_t pad[14];
-};
+#include "engines/meeting.h"
 
 struct prony_foreign {
     uint32_t claimed; /* worker indices given out */
-    uint32_t stopped; /* the present gang was cancelled; the engine clears it before the next */
-    uint32_t pad[14];
+    uint32_t pad[15];
     /* A gang: all workers of the engine enter, so that each takes exactly one part; the roles among them run the kernel;
-     * all leave together, so that those without a role stay alive and idle meanwhile. */
-    struct prony_foreign_meeting enter, role, leave;
+     * all leave together, so that those without a role stay alive and idle meanwhile. Each on a line of its own. */
+    uint32_t enter __attribute__((aligned(64))), role __attribute__((aligned(64))), leave __attribute__((aligned(64)));
 };
 
-/* Ends a gang that hangs: everyone who waits or comes is sent away. */
+/* Ends a gang that hangs or failed: everyone who waits or comes is sent away. */
 static inline void prony_foreign_stop(struct prony_foreign *foreign)
 {
-    struct prony_foreign_meeting *meetings[] = {&foreign->enter, &foreign->role, &foreign->leave};
-    __atomic_store_n(&foreign->stopped, 1, __ATOMIC_RELEASE);
-    for (unsigned i = 0; i < 3; i++) {
-        __atomic_add_fetch(&meetings[i]->phase, 1, __ATOMIC_RELEASE);
-        prony_futex_wake(&meetings[i]->phase, INT32_MAX);
-    }
+    prony_meeting_end(&foreign->enter);
+    prony_meeting_end(&foreign->role);
+    prony_meeting_end(&foreign->leave);
+}
+
+/* Makes ready for the next gang. Nobody is in one. */
+static inline void prony_foreign_reset(struct prony_foreign *foreign)
+{
+    prony_meeting_reset(&foreign->enter);
+    prony_meeting_reset(&foreign->role);
+    prony_meeting_reset(&foreign->leave);
 }
 
 #endif

@@ -8,9 +8,9 @@
  * It cannot time out: a region ends when its kernels do, and who watches the process is its timeout. The submit latency
  * is not measured, as tasks are deferred. The wait policy is read when the runtime loads; see env below. */
 #include <prony/plugin/engine.h>
-#include <prony/sync.h>
 
 #include "base/clock.h"
+#include "engines/meeting.h"
 
 #include <errno.h>
 #include <omp.h>
@@ -19,28 +19,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPINS = 200, PIECES = 32 }; /* pauses before a barrier blocks; chunks a worker when schedules deal them out */
+enum { PIECES = 32 }; /* chunks a worker when a schedule deals them out */
 
 /* What a thread of the runtime is to this engine. One cache line pair, so that tallies do not share one. */
 struct member {
     struct prony_worker worker;
-    int started;               /* what setup->started said */
-    struct prony_tally tally;  /* of the present map */
+    int started;              /* what setup->started said */
+    struct prony_tally tally; /* of the present map */
 } __attribute__((aligned(128)));
-
-/* Where the roles of a gang meet. */
-struct meeting {
-    uint32_t arrived, phase, cancelled;
-};
 
 struct openmp {
     const struct prony_setup *setup;
     struct member *members;
-    struct meeting meeting;
-    struct prony_task *queue;  /* deferred tasks */
+    uint32_t meeting;         /* of the roles of a gang */
+    struct prony_task *queue; /* deferred tasks */
     size_t queued, room;
-    uint64_t life;             /* tells the threads of an earlier engine */
-    bool passive;              /* idle threads block at once */
+    uint64_t life; /* tells the threads of an earlier engine */
+    bool times;    /* futures note when they were queued, begun and ended */
+    bool passive;  /* idle threads block at once */
     char about[120];
 };
 
@@ -56,6 +52,7 @@ enum { AUTO, STATIC, DYNAMIC, GUIDED };
 static const struct prony_option options[] = {
     {"schedule", PRONY_CHOICE, "auto", 0, 0, schedules,
      "how chunks are dealt to threads; auto: one piece a thread (static), dynamic when a chunk is given"},
+    {"times", PRONY_BOOL, "no", 0, 0, NULL, "note when each task was queued, begun and ended (costs clock readings)"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
 
 static const struct prony_worker_ops ops;
@@ -69,9 +66,11 @@ static struct member *member_self(struct openmp *openmp)
         return member;
     self.life = openmp->life;
     self.member = member;
-    prony_worker_init(&member->worker, openmp->setup, index, member->worker.slot == NULL
-                      ? ((struct prony_slot *)(void *)(openmp->setup->base + openmp->setup->slots.off))[index].generation + 1
-                      : member->worker.generation + 1);
+    prony_worker_init(
+        &member->worker, openmp->setup, index,
+        member->worker.slot == NULL
+            ? ((struct prony_slot *)(void *)(openmp->setup->base + openmp->setup->slots.off))[index].generation + 1
+            : member->worker.generation + 1);
     member->worker.engine = openmp;
     member->worker.ops = &ops;
     member->started = index == 0 || openmp->setup->started == NULL ? 0 : openmp->setup->started(&member->worker);
@@ -85,27 +84,30 @@ static void future_run(struct member *member, const struct prony_task *task)
     struct prony_future *future = prony_at(worker, task->future);
     uint32_t state = task->ticket << 2 | PRONY_QUEUED;
     uint64_t held = worker->slot->held;
+    bool times = ((struct openmp *)worker->engine)->times;
     if (!__atomic_compare_exchange_n(&future->state, &state, task->ticket << 2 | PRONY_RUNNING, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return;
     worker->slot->held = task->future;
     future->worker = worker->index;
     future->generation = worker->generation;
-    future->begun_ns = prony_now_ns();
+    if (times)
+        future->begun_ns = prony_now_ns();
     future->status = member->started != 0 ? member->started : prony_task_run(worker, task);
-    future->ended_ns = future->done_ns = prony_now_ns();
+    if (times)
+        future->ended_ns = future->done_ns = prony_now_ns();
     worker->slot->held = held;
     worker->slot->items += task->hi - task->lo;
     __atomic_store_n(&future->state, task->ticket << 2 | PRONY_DONE, __ATOMIC_RELEASE);
 }
 
 /* The next use of a future: its new ticket. */
-static uint32_t future_queue(struct prony_future *future)
+static uint32_t future_queue(const struct openmp *openmp, struct prony_future *future)
 {
     uint32_t ticket = ((__atomic_load_n(&future->state, __ATOMIC_RELAXED) >> 2) + 1) & (UINT32_MAX >> 2);
     future->status = 0;
     future->begun_ns = future->ended_ns = future->done_ns = 0;
-    future->queued_ns = prony_now_ns();
+    future->queued_ns = openmp->times ? prony_now_ns() : 0;
     __atomic_store_n(&future->state, ticket << 2 | PRONY_QUEUED, __ATOMIC_RELEASE);
     return ticket;
 }
@@ -114,7 +116,7 @@ static int nest_spawn(struct prony_worker *worker, struct prony_task *kid)
 {
     struct openmp *openmp = worker->engine;
     struct prony_task task;
-    kid->ticket = future_queue(prony_at(worker, kid->future));
+    kid->ticket = future_queue(openmp, prony_at(worker, kid->future));
     task = *kid;
 #pragma omp task default(none) firstprivate(task, openmp)
     future_run(member_self(openmp), &task);
@@ -130,41 +132,12 @@ static int nest_join(struct prony_worker *worker, const struct prony_task *kids,
 
 static int gang_barrier(struct prony_worker *worker, int64_t timeout_ns)
 {
-    struct meeting *meeting = &((struct openmp *)worker->engine)->meeting;
-    uint32_t phase = __atomic_load_n(&meeting->phase, __ATOMIC_ACQUIRE);
-    uint64_t end_ns = timeout_ns < 0 ? 0 : prony_now_ns() + (uint64_t)timeout_ns;
-    if (__atomic_load_n(&meeting->cancelled, __ATOMIC_ACQUIRE) != 0)
-        return -ECANCELED;
-    if (__atomic_add_fetch(&meeting->arrived, 1, __ATOMIC_ACQ_REL) == worker->roles) {
-        __atomic_store_n(&meeting->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_add_fetch(&meeting->phase, 1, __ATOMIC_RELEASE);
-        prony_futex_wake(&meeting->phase, INT32_MAX);
-        return 0;
-    }
-    for (unsigned i = 0; i < SPINS && __atomic_load_n(&meeting->phase, __ATOMIC_ACQUIRE) == phase; i++)
-        prony_pause();
-    while (__atomic_load_n(&meeting->phase, __ATOMIC_ACQUIRE) == phase) {
-        int64_t left_ns = timeout_ns < 0 ? -1 : (int64_t)(end_ns - prony_now_ns());
-        if (timeout_ns >= 0 && left_ns <= 0) {
-            __atomic_sub_fetch(&meeting->arrived, 1, __ATOMIC_ACQ_REL);
-            return -ETIMEDOUT;
-        }
-        (void)prony_futex_wait(&meeting->phase, phase, left_ns);
-    }
-    return __atomic_load_n(&meeting->cancelled, __ATOMIC_ACQUIRE) != 0 ? -ECANCELED : 0;
-}
-
-/* A role that failed never comes to the barrier again: lets the others go. */
-static void gang_cancel(struct meeting *meeting)
-{
-    __atomic_store_n(&meeting->cancelled, 1, __ATOMIC_RELEASE);
-    __atomic_add_fetch(&meeting->phase, 1, __ATOMIC_RELEASE);
-    prony_futex_wake(&meeting->phase, INT32_MAX);
+    return prony_meeting_join(&((struct openmp *)worker->engine)->meeting, worker->roles, timeout_ns);
 }
 
 static int gang_stopped(struct prony_worker *worker)
 {
-    return __atomic_load_n(&((struct openmp *)worker->engine)->meeting.cancelled, __ATOMIC_ACQUIRE) != 0;
+    return prony_meeting_is_over(&((struct openmp *)worker->engine)->meeting);
 }
 
 static const struct prony_worker_ops ops = {nest_spawn, nest_join, gang_barrier, gang_stopped};
@@ -174,8 +147,8 @@ static int openmp_open(const struct prony_setup *setup, void **handle, struct pr
     struct openmp *openmp;
     const char *policy = getenv("OMP_WAIT_POLICY");
     if (setup->workers == 0 || setup->workers > (unsigned)omp_get_thread_limit())
-        return prony_fail(error, -EINVAL, "engine openmp: %u workers, but OMP_THREAD_LIMIT allows 1 to %d", setup->workers,
-                          omp_get_thread_limit());
+        return prony_fail(error, -EINVAL, "engine openmp: %u workers, but OMP_THREAD_LIMIT allows 1 to %d",
+                          setup->workers, omp_get_thread_limit());
     openmp = calloc(1, sizeof *openmp);
     if (openmp == NULL)
         return prony_fail(error, -ENOMEM, "engine openmp: no memory");
@@ -187,6 +160,7 @@ static int openmp_open(const struct prony_setup *setup, void **handle, struct pr
     memset(openmp->members, 0, setup->workers * sizeof(struct member));
     openmp->setup = setup;
     openmp->life = ++lives;
+    openmp->times = setup->params != NULL && prony_param_int(setup->params, "times") != 0;
     openmp->passive = policy != NULL && (policy[0] == 'p' || policy[0] == 'P');
     (void)snprintf(openmp->about, sizeof openmp->about, "%s, OpenMP %d, wait policy %s",
 #ifdef __clang__
@@ -234,7 +208,7 @@ static int openmp_gang(void *handle, const struct prony_task *task, unsigned rol
     (void)timeout_ns;
     if (roles == 0 || roles > openmp->setup->workers)
         return -EINVAL;
-    openmp->meeting = (struct meeting){0, 0, 0};
+    prony_meeting_reset(&openmp->meeting);
 #pragma omp parallel num_threads(n)
     {
         struct member *member = member_self(openmp);
@@ -245,8 +219,8 @@ static int openmp_gang(void *handle, const struct prony_task *task, unsigned rol
             member->worker.roles = roles;
             status[index] = member->started != 0 ? member->started : prony_task_run(&member->worker, task);
             member->worker.roles = member->worker.count;
-            if (status[index] != 0)
-                gang_cancel(&openmp->meeting);
+            if (status[index] != 0) /* a role that failed never comes to the barrier again */
+                prony_meeting_end(&openmp->meeting);
         }
     }
     return got == n ? 0 : -EAGAIN;
@@ -280,14 +254,17 @@ static int64_t schedule_set(const struct openmp *openmp, int64_t items, int64_t 
         kind = prony_param_int(openmp->setup->params, "schedule");
     if (kind == AUTO)
         kind = chunk == 0 ? STATIC : DYNAMIC;
-    omp_set_schedule(kind == STATIC ? omp_sched_static : kind == DYNAMIC ? omp_sched_dynamic : omp_sched_guided,
+    omp_set_schedule(kind == STATIC    ? omp_sched_static
+                     : kind == DYNAMIC ? omp_sched_dynamic
+                                       : omp_sched_guided,
                      kind == STATIC && chunk == 0 ? 0 : 1);
     if (chunk == 0)
         chunk = kind == STATIC ? (items + n - 1) / n : items / (n * PIECES);
     return chunk < 1 ? 1 : chunk;
 }
 
-static int openmp_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally, int64_t timeout_ns)
+static int openmp_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally,
+                      int64_t timeout_ns)
 {
     struct openmp *openmp = handle;
     int64_t items = task->hi - task->lo, chunks;
@@ -328,7 +305,7 @@ static int openmp_submit(void *handle, const struct prony_task *tasks, unsigned 
         if (queue == NULL) {
             for (unsigned i = 0; i < n; i++) {
                 struct prony_future *future = (void *)(base + tasks[i].future);
-                uint32_t ticket = future_queue(future);
+                uint32_t ticket = future_queue(openmp, future);
                 future->status = -ENOMEM;
                 __atomic_store_n(&future->state, ticket << 2 | PRONY_DONE, __ATOMIC_RELEASE);
             }
@@ -340,7 +317,7 @@ static int openmp_submit(void *handle, const struct prony_task *tasks, unsigned 
     for (unsigned i = 0; i < n; i++) {
         struct prony_task *task = &openmp->queue[openmp->queued++];
         *task = tasks[i];
-        task->ticket = future_queue((void *)(base + task->future));
+        task->ticket = future_queue(openmp, (void *)(base + task->future));
     }
     return 0;
 }
@@ -415,8 +392,8 @@ static const char *const env[] = {"OMP_WAIT_POLICY=passive", "OMP_PROC_BIND=fals
 
 PRONY_EXPORT(engine, openmp) = {
     .head = PRONY_HEAD(struct prony_engine, .name = "openmp", .summary = "the compiler's OpenMP runtime",
-                       .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG | PRONY_CAP_NEST | PRONY_CAP_CANCEL
-                               | PRONY_CAP_HELPS | PRONY_CAP_OWNS_THREADS | PRONY_CAP_DEFERS | PRONY_CAP_SHARED,
+                       .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG | PRONY_CAP_NEST | PRONY_CAP_CANCEL |
+                               PRONY_CAP_HELPS | PRONY_CAP_OWNS_THREADS | PRONY_CAP_DEFERS | PRONY_CAP_SHARED,
                        .options = options),
     .open = openmp_open,
     .workers = openmp_workers,

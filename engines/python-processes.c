@@ -3,7 +3,9 @@
  *
  * What is measured: Python's executor with its pickling, queues and locks. What is not: Python as a language, since the
  * kernels are C. The adapter adds the socket and the packing of tasks to what the executor costs by itself; a task is
- * seen to be done when the executor's thread has said so here.
+ * seen to be done when the executor's thread has said so here. An empty task cost 1.5 times what the executor takes for an
+ * empty function with 128 bytes of argument (median of 7 rounds in turn, from 0.9 to 2.6, 4000 tasks, CPython 3.11, two
+ * bound workers against two unbound ones, a busy virtual machine of 2 CPUs).
  *
  * Fragile, as the executor is: a dead worker breaks the pool, every pending task fails with its signal, and the engine
  * must be opened again; until then each call returns that code. A map or gang that runs out of time breaks it too. */
@@ -29,8 +31,8 @@
 enum {
     BATCH = 64, /* tasks in a packet */
     PACKET_BYTES = 16 + BATCH * (int)sizeof(struct prony_task),
-    PIECES = 4,   /* chunks a worker, when nobody says more */
-    START_S = 60, /* for an interpreter on a busy machine to come up */
+    PIECES = 4,     /* chunks a worker, when nobody says more */
+    START_S = 60,   /* for an interpreter on a busy machine to come up */
     GRACE_MS = 1000 /* for a stopped gang to come back, for a dead process to be reaped */
 };
 
@@ -38,7 +40,7 @@ struct python {
     const struct prony_setup *setup;
     struct prony_foreign *foreign;
     struct prony_child child;
-    int broken;        /* the code that every call returns from now on; 0: alive */
+    int broken; /* the code that every call returns from now on; 0: alive */
     int64_t chunksize;
     uint64_t *pending; /* futures under way; future->outer is the place in here */
     size_t count, room;
@@ -50,8 +52,10 @@ static const char *const starts[] = {"fork", "spawn", "forkserver", NULL};
 static const struct prony_option options[] = {
     {"python", PRONY_TEXT, "", 0, 0, NULL, "the interpreter, a path or a name; else python3, python3.13 .. python3.9"},
     {"start", PRONY_CHOICE, "fork", 0, 0, starts, "multiprocessing's start method"},
-    {"chunksize", PRONY_INT, "0", 0, 1e9, NULL, "items a call if no chunk is given: 1 as Python's map, 0: items/(4 workers)"},
-    {"image", PRONY_TEXT, "", 0, 0, NULL, "the library of kernels; else libprony_image.so beside the program or in ../lib"},
+    {"chunksize", PRONY_INT, "0", 0, 1e9, NULL,
+     "items a call if no chunk is given: 1 as Python's map, 0: items/(4 workers)"},
+    {"image", PRONY_TEXT, "", 0, 0, NULL,
+     "the library of kernels; else libprony_image.so beside the program or in ../lib"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
 
 static const char *option_text(const struct prony_setup *setup, const char *name)
@@ -82,15 +86,18 @@ static int image_find(const char *asked, char *path, size_t bytes, struct prony_
     Dl_info object;
     if (asked[0] != '\0') {
         (void)snprintf(path, bytes, "%s", asked);
-        return access(path, R_OK) == 0 ? 0 : prony_fail(error, -ENOTSUP, "%s cannot be read: %s", path, strerrordesc_np(errno));
+        return access(path, R_OK) == 0
+                   ? 0
+                   : prony_fail(error, -ENOTSUP, "%s cannot be read: %s", path, strerrordesc_np(errno));
     }
-    if (readlink("/proc/self/exe", program, sizeof program - 1) > 0
-        && (beside(program, in_lib, path, bytes) || beside(program, here, path, bytes)))
+    if (readlink("/proc/self/exe", program, sizeof program - 1) > 0 &&
+        (beside(program, in_lib, path, bytes) || beside(program, here, path, bytes)))
         return 0;
-    if (dladdr(starts, &object) != 0 && object.dli_fname != NULL
-        && (beside(object.dli_fname, in_lib, path, bytes) || beside(object.dli_fname, here, path, bytes)))
+    if (dladdr(starts, &object) != 0 && object.dli_fname != NULL &&
+        (beside(object.dli_fname, in_lib, path, bytes) || beside(object.dli_fname, here, path, bytes)))
         return 0;
-    return prony_fail(error, -ENOTSUP, "libprony_image.so is neither beside the program nor in ../lib: "
+    return prony_fail(error, -ENOTSUP,
+                      "libprony_image.so is neither beside the program nor in ../lib: "
                       "set python-processes.image");
 }
 
@@ -269,8 +276,10 @@ static int python_open(const struct prony_setup *setup, void **handle, struct pr
         return prony_fail(error, -EINVAL, "engine python-processes: no area in the arena");
     for (unsigned i = 0; i < setup->nends && option_int(setup, "start") != 0; i++)
         if (setup->ends[i].fds != 0)
-            return prony_fail(error, -ENOTSUP, "engine python-processes: workers inherit the channel's descriptors only "
-                              "with start=fork, not %s", starts[option_int(setup, "start")]);
+            return prony_fail(error, -ENOTSUP,
+                              "engine python-processes: workers inherit the channel's descriptors only "
+                              "with start=fork, not %s",
+                              starts[option_int(setup, "start")]);
     python = calloc(1, sizeof *python);
     if (python == NULL)
         return prony_fail(error, -ENOMEM, "engine python-processes: no memory");
@@ -295,13 +304,6 @@ static int python_open(const struct prony_setup *setup, void **handle, struct pr
 static const char *python_about(void *handle)
 {
     return ((struct python *)handle)->about;
-}
-
-/* Makes the meetings of the last gang ready for the next. Nobody is in them. */
-static void foreign_reset(struct prony_foreign *foreign)
-{
-    foreign->enter.arrived = foreign->role.arrived = foreign->leave.arrived = 0;
-    __atomic_store_n(&foreign->stopped, 0, __ATOMIC_RELEASE);
 }
 
 /* The statuses by worker from pairs of process and status. */
@@ -332,7 +334,7 @@ static int python_gang(void *handle, const struct prony_task *task, unsigned rol
         return -ENOMEM;
     for (unsigned i = 0; i < roles; i++)
         status[i] = -ECANCELED;
-    foreign_reset(python->foreign);
+    prony_foreign_reset(python->foreign);
     packet[0] = 'G';
     memcpy(packet + 1, &roles, 4);
     memcpy(packet + 5, task, sizeof *task);
@@ -357,7 +359,8 @@ static int python_gang(void *handle, const struct prony_task *task, unsigned rol
     return code <= -PRONY_DIED ? 0 : code;
 }
 
-static int python_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally, int64_t timeout_ns)
+static int python_map(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally,
+                      int64_t timeout_ns)
 {
     struct python *python = handle;
     uint64_t end_ns = end_of(timeout_ns);
@@ -471,9 +474,9 @@ static int python_cancel(void *handle, uint64_t offset, int kill)
     struct prony_future *future = future_at(python, offset);
     uint32_t state = __atomic_load_n(&future->state, __ATOMIC_ACQUIRE);
     (void)kill;
-    if ((state & 3u) != PRONY_QUEUED
-        || !__atomic_compare_exchange_n(&future->state, &state, (state & ~3u) | PRONY_RUNNING, 0, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED))
+    if ((state & 3u) != PRONY_QUEUED ||
+        !__atomic_compare_exchange_n(&future->state, &state, (state & ~3u) | PRONY_RUNNING, 0, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
         return -EALREADY;
     forget(python, offset);
     future_done(future, -ECANCELED);

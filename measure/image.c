@@ -1,3 +1,4 @@
+/* An image: the arena of a cell host and its kernels, in a process that the host did not fork. */
 #include "measure/image.h"
 
 #include "base/clock.h"
@@ -18,8 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SPINS = 200 }; /* pauses before a meeting blocks */
-
 struct prony_image {
     struct prony_setup setup;
     const struct prony_kernel *kernels[2]; /* prony's own, the workload's */
@@ -28,41 +27,15 @@ struct prony_image {
     bool joined;
 };
 
-/* Waits until `n` have come. 0, -ETIMEDOUT, -ECANCELED when the gang was stopped. */
-static int meet(struct prony_foreign *foreign, struct prony_foreign_meeting *meeting, unsigned n, int64_t timeout_ns)
-{
-    uint32_t phase = __atomic_load_n(&meeting->phase, __ATOMIC_ACQUIRE);
-    uint64_t end_ns = timeout_ns < 0 ? 0 : prony_now_ns() + (uint64_t)timeout_ns;
-    if (__atomic_load_n(&foreign->stopped, __ATOMIC_ACQUIRE) != 0)
-        return -ECANCELED;
-    if (__atomic_add_fetch(&meeting->arrived, 1, __ATOMIC_ACQ_REL) == n) {
-        __atomic_store_n(&meeting->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_add_fetch(&meeting->phase, 1, __ATOMIC_RELEASE);
-        prony_futex_wake(&meeting->phase, INT32_MAX);
-        return 0;
-    }
-    for (unsigned i = 0; i < SPINS && __atomic_load_n(&meeting->phase, __ATOMIC_ACQUIRE) == phase; i++)
-        prony_pause();
-    while (__atomic_load_n(&meeting->phase, __ATOMIC_ACQUIRE) == phase) {
-        int64_t left_ns = timeout_ns < 0 ? -1 : (int64_t)(end_ns - prony_now_ns());
-        if (timeout_ns >= 0 && left_ns <= 0) {
-            __atomic_sub_fetch(&meeting->arrived, 1, __ATOMIC_ACQ_REL);
-            return -ETIMEDOUT;
-        }
-        (void)prony_futex_wait(&meeting->phase, phase, left_ns);
-    }
-    return __atomic_load_n(&foreign->stopped, __ATOMIC_ACQUIRE) != 0 ? -ECANCELED : 0;
-}
-
 static int role_barrier(struct prony_worker *worker, int64_t timeout_ns)
 {
     struct prony_foreign *foreign = worker->engine;
-    return meet(foreign, &foreign->role, worker->roles, timeout_ns);
+    return prony_meeting_join(&foreign->role, worker->roles, timeout_ns);
 }
 
 static int role_stopped(struct prony_worker *worker)
 {
-    return __atomic_load_n(&((struct prony_foreign *)worker->engine)->stopped, __ATOMIC_ACQUIRE) != 0;
+    return prony_meeting_is_over(&((struct prony_foreign *)worker->engine)->role);
 }
 
 static const struct prony_worker_ops ops = {NULL, NULL, role_barrier, role_stopped};
@@ -203,7 +176,7 @@ int prony_image_gang(struct prony_image *image, const struct prony_task *task, u
     int status;
     if (!image->joined || task->ref.workload >= image->setup.workloads)
         return -EINVAL;
-    status = meet(foreign, &foreign->enter, worker->count, -1);
+    status = prony_meeting_join(&foreign->enter, worker->count, -1);
     if (status == 0 && worker->index < roles) {
         worker->roles = roles;
         status = prony_task_run(worker, task);
@@ -211,7 +184,7 @@ int prony_image_gang(struct prony_image *image, const struct prony_task *task, u
         if (status != 0)
             prony_foreign_stop(foreign);
     }
-    (void)meet(foreign, &foreign->leave, worker->count, -1);
+    (void)prony_meeting_join(&foreign->leave, worker->count, -1);
     return status;
 }
 

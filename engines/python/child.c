@@ -1,3 +1,4 @@
+/* The Python process of an engine: started with a socket, ended with all that it started. */
 #include "engines/python/child.h"
 
 #include "base/clock.h"
@@ -33,7 +34,8 @@ int prony_child_left_ms(uint64_t end_ns)
 void prony_child_last_line(const struct prony_child *child, char *text, size_t bytes)
 {
     char tail[1024], *line;
-    off_t size = lseek(child->output, 0, SEEK_END), from = size > (off_t)sizeof tail - 1 ? size - (off_t)sizeof tail + 1 : 0;
+    off_t size = lseek(child->output, 0, SEEK_END),
+          from = size > (off_t)sizeof tail - 1 ? size - (off_t)sizeof tail + 1 : 0;
     ssize_t got = pread(child->output, tail, sizeof tail - 1, from);
     tail[got < 0 ? 0 : got] = '\0';
     for (size_t n = strlen(tail); n > 0 && tail[n - 1] == '\n'; n--)

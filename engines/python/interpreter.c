@@ -1,3 +1,4 @@
+/* Finding a CPython to run: what PATH names, asked for the interpreter behind it. */
 #include "engines/python/interpreter.h"
 
 #include "base/clock.h"
@@ -52,7 +53,8 @@ int prony_python_look(const char *asked, struct prony_error *error)
     for (unsigned i = 0; names[i] != NULL; i++)
         if (search(names[i], path, sizeof path))
             return 0;
-    return prony_fail(error, -ENOTSUP, "no Python in PATH: install python3, 3.9 or newer, or set python-processes.python");
+    return prony_fail(error, -ENOTSUP,
+                      "no Python in PATH: install python3, 3.9 or newer, or set python-processes.python");
 }
 
 /* What a child writes, until it ends or the time is up; it is gone on return. Its exit status, -1: none. */

@@ -108,10 +108,17 @@ static inline void bed_make(struct bed *bed, const char *engine, const char *wor
     futures = (void *)(bed->arena.base + bed->board.futures.off);
     for (uint64_t i = 0; i < cell->need.futures; i++)
         bed->offsets[i] = (uint64_t)((unsigned char *)&futures[i] - bed->arena.base);
-    bed->bench = (struct prony_bench){.engine = cell->engine, .setup = &bed->setup, .params = &cell->workload_params,
-                                      .need = &cell->need, .data = bed->board.data, .futures = bed->board.futures,
-                                      .future_offsets = bed->offsets, .seed = 1, .repeats = 1,
-                                      .timeout_ns = BED_TIMEOUT_NS, .error = &bed->error};
+    bed->bench = (struct prony_bench){.engine = cell->engine,
+                                      .setup = &bed->setup,
+                                      .params = &cell->workload_params,
+                                      .need = &cell->need,
+                                      .data = bed->board.data,
+                                      .futures = bed->board.futures,
+                                      .future_offsets = bed->offsets,
+                                      .seed = 1,
+                                      .repeats = 1,
+                                      .timeout_ns = BED_TIMEOUT_NS,
+                                      .error = &bed->error};
     prony_drive_use(cell->workload);
     if (cell->workload->prepare != NULL)
         assert_int_equal(cell->workload->prepare(&bed->bench, &bed->error), 0);

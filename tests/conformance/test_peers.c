@@ -105,9 +105,10 @@ static void test_workers(void **state)
 static void check_tasks(const char *engine)
 {
     static const char *const params[] = {"items", "500", NULL};
+    static const char *const times[] = {"times", "yes", NULL};
     struct bed bed;
     int64_t items = 0;
-    bed_make(&bed, engine, "empty", 2, NULL, params);
+    bed_make(&bed, engine, "empty", 2, strcmp(engine, "openmp") == 0 ? times : NULL, params);
     bed_start(&bed);
     for (unsigned sample = 0; sample < 3; sample++) {
         if (bed_sample(&bed) != 0)
@@ -117,8 +118,8 @@ static void check_tasks(const char *engine)
             assert_int_equal(prony_future_phase(future), PRONY_DONE);
             assert_true(future->worker < 2);
             assert_int_equal(future->generation, 1);
-            assert_true(future->queued_ns <= future->begun_ns && future->begun_ns <= future->ended_ns
-                        && future->ended_ns <= future->done_ns && future->queued_ns != 0);
+            assert_true(future->queued_ns <= future->begun_ns && future->begun_ns <= future->ended_ns &&
+                        future->ended_ns <= future->done_ns && future->queued_ns != 0);
         }
     }
     for (unsigned i = 0; i < 2; i++)
@@ -254,9 +255,9 @@ static void test_workloads(void **state)
 static void test_options(void **state)
 {
     static const char *const engines[][3] = {
-        {"openmp", "schedule", "auto"},   {"openmp", "schedule", "static"},
-        {"openmp", "schedule", "dynamic"}, {"openmp", "schedule", "guided"},
-        {"python-processes", "start", "spawn"}, {"python-processes", "start", "forkserver"},
+        {"openmp", "schedule", "auto"},          {"openmp", "schedule", "static"},
+        {"openmp", "schedule", "dynamic"},       {"openmp", "schedule", "guided"},
+        {"python-processes", "start", "spawn"},  {"python-processes", "start", "forkserver"},
         {"python-processes", "chunksize", "100"}};
     static const char *const params[] = {"items", "3001", NULL};
     (void)state;
@@ -279,9 +280,9 @@ static void test_options(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_map),   cmocka_unit_test(test_empty_map), cmocka_unit_test(test_workers),
-        cmocka_unit_test(test_tasks), cmocka_unit_test(test_close),     cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_workloads), cmocka_unit_test(test_options)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_map),       cmocka_unit_test(test_empty_map),
+                                       cmocka_unit_test(test_workers),   cmocka_unit_test(test_tasks),
+                                       cmocka_unit_test(test_close),     cmocka_unit_test(test_cancel),
+                                       cmocka_unit_test(test_workloads), cmocka_unit_test(test_options)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,8 @@ static void test_call(void **state)
 }
 
 /* Children that join and take part in `gangs` gangs; a child's exit status is 0 when all went as it should. */
-static void children(struct bed *bed, unsigned n, pid_t *pids, int gangs, const struct prony_task *task, unsigned roles, int want)
+static void children(struct bed *bed, unsigned n, pid_t *pids, int gangs, const struct prony_task *task, unsigned roles,
+                     int want)
 {
     struct prony_image *image = prony_image_open(getpid(), bed->arena.fd, &bed->error);
     if (image == NULL)
@@ -137,9 +138,9 @@ static void test_stop(void **state)
     (void)state;
     make(&bed, "primes");
     children(&bed, 2, pids, 1, &task, 3, -ECANCELED);
-    for (unsigned ms = 0; ms < 20000 && __atomic_load_n(&foreign_of(&bed)->enter.arrived, __ATOMIC_ACQUIRE) < 2; ms++)
+    for (unsigned ms = 0; ms < 20000 && __atomic_load_n(&foreign_of(&bed)->enter, __ATOMIC_ACQUIRE) < 2; ms++)
         (void)usleep(1000);
-    assert_int_equal(foreign_of(&bed)->enter.arrived, 2);
+    assert_int_equal(foreign_of(&bed)->enter, 2);
     assert_int_equal(waitpid(pids[0], NULL, WNOHANG), 0);
     prony_foreign_stop(foreign_of(&bed));
     collect(pids, 2);
@@ -184,7 +185,8 @@ static void test_orphan(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals), cmocka_unit_test(test_call), cmocka_unit_test(test_gang),
-                                       cmocka_unit_test(test_stop), cmocka_unit_test(test_orphan)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals), cmocka_unit_test(test_call),
+                                       cmocka_unit_test(test_gang), cmocka_unit_test(test_stop),
+                                       cmocka_unit_test(test_orphan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,11 +13,10 @@ struct unit {
     double factor;
 };
 
-static const struct unit counts[] = {{"", 1},       {"k", 1e3},     {"K", 1e3},        {"M", 1e6},
-                                     {"G", 1e9},    {"Ki", 1024.0}, {"Mi", 1048576.0}, {"Gi", 1073741824.0},
-                                     {NULL, 0}};
-static const struct unit durations[] = {{"ns", 1},  {"us", 1e3}, {"\302\265s", 1e3}, {"ms", 1e6}, {"s", 1e9},
-                                        {"m", 6e10}, {"h", 3.6e12}, {NULL, 0}};
+static const struct unit counts[] = {{"", 1},        {"k", 1e3},        {"K", 1e3},           {"M", 1e6}, {"G", 1e9},
+                                     {"Ki", 1024.0}, {"Mi", 1048576.0}, {"Gi", 1073741824.0}, {NULL, 0}};
+static const struct unit durations[] = {{"ns", 1},  {"us", 1e3}, {"\302\265s", 1e3}, {"ms", 1e6},
+                                        {"s", 1e9}, {"m", 6e10}, {"h", 3.6e12},      {NULL, 0}};
 
 /* A decimal number at the start of text: no hexadecimal, infinity or NaN. 0 or -EINVAL. */
 static int leading_number(const char *text, double *value, const char **rest)
@@ -101,8 +100,12 @@ static const char *with_unit(double value, const char *const *units, double step
         value /= step;
         units++;
     }
-    (void)snprintf(text, bytes, "%.*f%s%s", size >= 99.95 ? 0 : size >= 9.995 ? 1 : size == 0 ? 0 : 2, value,
-                   **units == '\0' ? "" : " ", *units);
+    (void)snprintf(text, bytes, "%.*f%s%s",
+                   size >= 99.95   ? 0
+                   : size >= 9.995 ? 1
+                   : size == 0     ? 0
+                                   : 2,
+                   value, **units == '\0' ? "" : " ", *units);
     return text;
 }
 

@@ -50,7 +50,8 @@ static int wrong(const struct prony_option *option, const char *text, int code, 
                       prony_option_range(option, range, sizeof range), hint);
 }
 
-static int parse(const struct prony_option *option, const char *text, struct prony_param *value, struct prony_error *error)
+static int parse(const struct prony_option *option, const char *text, struct prony_param *value,
+                 struct prony_error *error)
 {
     struct prony_error reason = {0, ""};
     int code = 0;

@@ -10,7 +10,7 @@ struct prony_param {
     char *text;      /* as typed, or the fallback; owned */
     int64_t integer; /* INT, BYTES, DURATION (ns), BOOL, CHOICE (index) */
     double real;
-    bool given;      /* not the fallback */
+    bool given; /* not the fallback */
 };
 
 struct prony_params {

@@ -7,7 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void prony_worker_init(struct prony_worker *worker, const struct prony_setup *setup, unsigned index, unsigned generation)
+void prony_worker_init(struct prony_worker *worker, const struct prony_setup *setup, unsigned index,
+                       unsigned generation)
 {
     uint64_t own = setup->own.off + index * setup->own_stride;
     memset(worker, 0, sizeof *worker);
@@ -19,7 +20,8 @@ void prony_worker_init(struct prony_worker *worker, const struct prony_setup *se
     worker->kernels = setup->kernels;
     worker->slot = (struct prony_slot *)(void *)(setup->base + setup->slots.off) + index;
     worker->latency = (struct prony_span){own, sizeof(struct prony_histogram)};
-    worker->scratch = (struct prony_span){own + sizeof(struct prony_histogram), setup->own_stride - sizeof(struct prony_histogram)};
+    worker->scratch =
+        (struct prony_span){own + sizeof(struct prony_histogram), setup->own_stride - sizeof(struct prony_histogram)};
     worker->channel = setup->channel;
     worker->ends = setup->ends;
     worker->slot->pid = getpid();
@@ -38,7 +40,8 @@ uint64_t prony_worker_push(struct prony_worker *worker, uint64_t bytes)
         return 0;
     worker->top += bytes;
     /* By atomic words: a thief with a stale copy of a kid may still compare the state of the future that lay here. */
-    for (uint64_t *word = (uint64_t *)(void *)(worker->base + off), *end = word + bytes / sizeof *word; word < end; word++)
+    for (uint64_t *word = (uint64_t *)(void *)(worker->base + off), *end = word + bytes / sizeof *word; word < end;
+         word++)
         __atomic_store_n(word, 0, __ATOMIC_RELAXED);
     return off;
 }

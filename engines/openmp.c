@@ -53,7 +53,8 @@ static const struct prony_option options[] = {
     {"schedule", PRONY_CHOICE, "auto", 0, 0, schedules,
      "how chunks are dealt to threads; auto: one piece a thread (static), dynamic when a chunk is given"},
     {"times", PRONY_BOOL, "no", 0, 0, NULL, "note when each task was queued, begun and ended (costs clock readings)"},
-    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
+};
 
 static const struct prony_worker_ops ops;
 
@@ -405,4 +406,5 @@ PRONY_EXPORT(engine, openmp) = {
     .cancel = openmp_cancel,
     .close = openmp_close,
     .env = env,
-    .about = openmp_about};
+    .about = openmp_about,
+};

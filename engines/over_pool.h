@@ -12,7 +12,8 @@ static const struct prony_option options[] = {
     {"wait", PRONY_CHOICE, "adaptive", 0, 0, idle_choices,
      "idle workers: keep looking, look 50 us and sleep, or sleep at once"},
     {"times", PRONY_BOOL, "no", 0, 0, NULL, "note when each task was queued, begun and ended (costs clock readings)"},
-    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
+};
 
 static inline struct prony_policy policy_of(const struct prony_params *params, enum prony_staff staff)
 {

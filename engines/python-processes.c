@@ -56,7 +56,8 @@ static const struct prony_option options[] = {
      "items a call if no chunk is given: 1 as Python's map, 0: items/(4 workers)"},
     {"image", PRONY_TEXT, "", 0, 0, NULL,
      "the library of kernels; else libprony_image.so beside the program or in ../lib"},
-    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
+};
 
 static const char *option_text(const struct prony_setup *setup, const char *name)
 {
@@ -518,4 +519,5 @@ PRONY_EXPORT(engine, python_processes) = {
     .wait = python_wait,
     .cancel = python_cancel,
     .close = python_close,
-    .about = python_about};
+    .about = python_about,
+};

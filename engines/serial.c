@@ -15,7 +15,8 @@ struct serial {
 
 static const struct prony_option options[] = {
     {"times", PRONY_BOOL, "no", 0, 0, NULL, "note when each task was queued, begun and ended (costs clock readings)"},
-    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
+};
 
 static void run(struct serial *serial, struct prony_worker *worker, const struct prony_task *task)
 {

@@ -36,7 +36,8 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
     board->values = take(&top, board->events == 0 ? 0 : n * sizeof(struct prony_counts), PAGE);
     board->own_stride = pages(sizeof(struct prony_histogram) + (scratch == 0 ? SCRATCH_BYTES : scratch));
     board->own = take(&top, n * board->own_stride, PAGE);
-    board->area = take(&top, cell->engine->area == NULL ? 0 : cell->engine->area(&cell->engine_params, cell->workers), PAGE);
+    board->area =
+        take(&top, cell->engine->area == NULL ? 0 : cell->engine->area(&cell->engine_params, cell->workers), PAGE);
     board->futures = take(&top, cell->need.futures * sizeof(struct prony_future), PAGE);
     board->data = take(&top, cell->need.bytes, PAGE);
     board->bytes = pages(top);

@@ -16,20 +16,20 @@
 #define PRONY_BOARD_MAGIC 0x796e6f72705f3031u
 
 struct prony_board {
-    uint64_t magic, bytes;      /* of the whole arena */
+    uint64_t magic, bytes; /* of the whole arena */
     uint32_t workers, nends, events, pad;
-    struct prony_span pus;      /* int32_t, one a worker; -1: not to be bound */
-    struct prony_span ends;     /* struct prony_blob, written by the host */
-    struct prony_span names;    /* event names, each ended by a NUL */
-    struct prony_span slots;    /* struct prony_slot, one a worker */
-    struct prony_span values;   /* struct prony_counts, one a worker */
+    struct prony_span pus;    /* int32_t, one a worker; -1: not to be bound */
+    struct prony_span ends;   /* struct prony_blob, written by the host */
+    struct prony_span names;  /* event names, each ended by a NUL */
+    struct prony_span slots;  /* struct prony_slot, one a worker */
+    struct prony_span values; /* struct prony_counts, one a worker */
     struct prony_span own;
     uint64_t own_stride;
     struct prony_span area, futures, data;
-    char workload[64];          /* the name under which an image finds the kernels */
-    char channel[32];           /* the channel's name, for images that attach it; empty: none */
-    char provider[32];          /* the counter provider; empty: none */
-    int32_t plugin_fd;          /* in the host: the workload's shared object; -1: built in */
+    char workload[64]; /* the name under which an image finds the kernels */
+    char channel[32];  /* the channel's name, for images that attach it; empty: none */
+    char provider[32]; /* the counter provider; empty: none */
+    int32_t plugin_fd; /* in the host: the workload's shared object; -1: built in */
 };
 
 /* A worker's counters: running totals at the last begin, and the sums over measured samples. */

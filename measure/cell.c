@@ -6,7 +6,8 @@
 
 const struct prony_option prony_cell_options[] = {
     {"chunk", PRONY_INT, "0", 0, 1e12, NULL, "items a worker takes at once from a map; 0: the engine's choice"},
-    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
+};
 
 const char *prony_outcome_name(enum prony_outcome outcome)
 {

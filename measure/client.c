@@ -156,10 +156,12 @@ static int obituary(struct prony_client *client, struct prony_error *error)
 {
     siginfo_t info = {0};
     char text[96];
-    (void)waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOWAIT); /* the group is killed before its leader is reaped */
+    (void)waitid(P_PID, (id_t)client->pid, &info,
+                 WEXITED | WNOWAIT); /* the group is killed before its leader is reaped */
     if (info.si_code == CLD_EXITED)
         return prony_fail(error, -ECHILD, "the cell host exited with code %d in mid work", info.si_status);
-    (void)snprintf(text, sizeof text, "SIG%s", sigabbrev_np(info.si_status) == NULL ? "?" : sigabbrev_np(info.si_status));
+    (void)snprintf(text, sizeof text, "SIG%s",
+                   sigabbrev_np(info.si_status) == NULL ? "?" : sigabbrev_np(info.si_status));
     return prony_fail(error, -ECHILD, "the cell host was killed by %s", text);
 }
 
@@ -242,14 +244,16 @@ int prony_client_open(struct prony_client *client, const struct prony_cell *cell
         add_word(&text, "channel=%s", cell->channel->head.name);
     add_word(&text, "caller=%d", cell->caller_pu);
     add_word(&text, "seed=%llu", (unsigned long long)cell_seed(cell, method->seed));
-    add_word(&text, "timeout=%lld", (long long)(timeout_ns / 10 * 8)); /* so that an engine that can tell more does so first */
+    add_word(&text, "timeout=%lld",
+             (long long)(timeout_ns / 10 * 8)); /* so that an engine that can tell more does so first */
     params(&text, "engine", &cell->engine_params);
     params(&text, "workload", &cell->workload_params);
     params(&text, "channel", &cell->channel_params);
     params(&text, "cell", &cell->own_params);
     order.text_bytes = (uint32_t)text.used;
-    code = text.full ? prony_fail(error, -E2BIG, "the parameters of this cell are longer than %d bytes", PRONY_ORDER_TEXT)
-                     : prony_client_ask(client, &order, text.bytes, answer, timeout_ns, interrupt, error);
+    code = text.full
+               ? prony_fail(error, -E2BIG, "the parameters of this cell are longer than %d bytes", PRONY_ORDER_TEXT)
+               : prony_client_ask(client, &order, text.bytes, answer, timeout_ns, interrupt, error);
     client->opened = code == 0 && answer->error.code == 0;
     free(text.bytes);
     return code;

@@ -9,8 +9,8 @@
 #include <prony/arena.h>
 
 struct prony_client {
-    int pid, control_fd;        /* pid 0: no host */
-    struct prony_arena arena;   /* mapped here too: slots, histograms and counters are read in place */
+    int pid, control_fd;      /* pid 0: no host */
+    struct prony_arena arena; /* mapped here too: slots, histograms and counters are read in place */
     bool opened;
 };
 

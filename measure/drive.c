@@ -53,7 +53,8 @@ static int drive_tasks(struct prony_bench *bench)
             code = bench->engine->submit(bench->handle, tasks, count);
         }
         if (code == 0)
-            code = bench->engine->wait(bench->handle, bench->future_offsets, (unsigned)n, (unsigned)n, bench->timeout_ns);
+            code =
+                bench->engine->wait(bench->handle, bench->future_offsets, (unsigned)n, (unsigned)n, bench->timeout_ns);
     }
     return code;
 }
@@ -62,7 +63,8 @@ static int drive_tasks(struct prony_bench *bench)
  * is no part of it. */
 static void gang_time(struct prony_bench *bench, unsigned roles)
 {
-    const struct prony_slot *slots = (const struct prony_slot *)(const void *)(bench->setup->base + bench->setup->slots.off);
+    const struct prony_slot *slots =
+        (const struct prony_slot *)(const void *)(bench->setup->base + bench->setup->slots.off);
     uint64_t first = UINT64_MAX, last = 0;
     for (unsigned i = 0; i < roles; i++) {
         if (slots[i].begun_ns == 0 || slots[i].ended_ns == 0)
@@ -109,11 +111,13 @@ prony_drive_fn *prony_drive_of(const struct prony_workload *workload)
 
 int prony_drive_check_futures(const struct prony_bench *bench, struct prony_error *error)
 {
-    const struct prony_future *future = (const struct prony_future *)(const void *)(bench->setup->base + bench->futures.off);
+    const struct prony_future *future =
+        (const struct prony_future *)(const void *)(bench->setup->base + bench->futures.off);
     char text[96];
     for (uint64_t i = 0; i < bench->need->futures; i++) {
         if (prony_future_phase(&future[i]) != PRONY_DONE)
-            return prony_fail(error, -EBADMSG, "task %llu never ended, though the engine said so", (unsigned long long)i);
+            return prony_fail(error, -EBADMSG, "task %llu never ended, though the engine said so",
+                              (unsigned long long)i);
         if (future[i].status != 0)
             return prony_fail(error, future[i].status, "task %llu failed: %s", (unsigned long long)i,
                               prony_code_text(future[i].status, text, sizeof text));

@@ -28,7 +28,8 @@ int prony_host_gang(struct prony_host *host, enum prony_own kernel, unsigned cha
     memset(host->status, 0, host->setup.workers * sizeof *host->status);
     code = host->bench.engine->gang(host->bench.handle, &task, host->setup.workers, host->status, gang_timeout_ns);
     if (code != 0)
-        return prony_fail(error, code, "%s: the workers did not meet: %s", doing, prony_code_text(code, text, sizeof text));
+        return prony_fail(error, code, "%s: the workers did not meet: %s", doing,
+                          prony_code_text(code, text, sizeof text));
     for (unsigned i = 0; i < host->setup.workers; i++)
         if (host->status[i] != 0)
             return prony_fail(error, host->status[i], "%s: worker %u: %s", doing, i,
@@ -77,7 +78,8 @@ static int worker_started(struct prony_worker *worker)
 static int set_param(struct prony_host *host, const char *name, const char *value, struct prony_error *error)
 {
     static const char *const owners[] = {"engine.", "workload.", "channel.", "cell."};
-    struct prony_params *tables[] = {&host->engine_params, &host->workload_params, &host->channel_params, &host->own_params};
+    struct prony_params *tables[] = {&host->engine_params, &host->workload_params, &host->channel_params,
+                                     &host->own_params};
     for (unsigned i = 0; i < 4; i++)
         if (strncmp(name, owners[i], strlen(owners[i])) == 0)
             return prony_params_set(tables[i], name + strlen(owners[i]), value, error);
@@ -97,7 +99,8 @@ static int take_word(struct prony_host *host, const char *name, const char *valu
     }
     if (strcmp(name, "engine") == 0) {
         bench->engine = prony_find_engine(value, error);
-        return bench->engine == NULL ? error->code : prony_params_init(&host->engine_params, bench->engine->head.options, error);
+        return bench->engine == NULL ? error->code
+                                     : prony_params_init(&host->engine_params, bench->engine->head.options, error);
     }
     if (strcmp(name, "workload") == 0) {
         host->workload = prony_find_workload(value, error);
@@ -106,8 +109,9 @@ static int take_word(struct prony_host *host, const char *name, const char *valu
     }
     if (strcmp(name, "channel") == 0) {
         host->channel_ops = prony_find_channel(value, error);
-        return host->channel_ops == NULL ? error->code
-                                         : prony_params_init(&host->channel_params, host->channel_ops->head.options, error);
+        return host->channel_ops == NULL
+                   ? error->code
+                   : prony_params_init(&host->channel_params, host->channel_ops->head.options, error);
     }
     if (strcmp(name, "runner") == 0)
         host->runner_pid = (int)strtol(value, NULL, 10);
@@ -158,7 +162,8 @@ static int first_touch(struct prony_host *host, struct prony_error *error)
             base[own + off] = 0;
     }
     if (code == 0 && host->caller_pu >= 0 && host->workload->shape == PRONY_LIFE)
-        code = prony_bind_self_to(setup->pus, setup->workers, error); /* no gang binds the workers of a life: they inherit this */
+        code = prony_bind_self_to(setup->pus, setup->workers,
+                                  error); /* no gang binds the workers of a life: they inherit this */
     else if (code == 0 && host->caller_pu >= 0)
         code = prony_bind_self_to(&host->caller_pu, 1, error);
     return code;

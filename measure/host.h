@@ -26,8 +26,8 @@ struct prony_host {
     struct prony_need need;
     struct prony_bench bench;
     prony_drive_fn *drive;
-    uint64_t *offsets;       /* of the futures */
-    int *status;             /* of gangs */
+    uint64_t *offsets; /* of the futures */
+    int *status;       /* of gangs */
 };
 
 /* Runs one of prony's own kernels in every worker. -errno of the gang or of the first worker that failed. */

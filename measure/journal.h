@@ -18,8 +18,8 @@
 #include <stdbool.h>
 
 struct prony_journal {
-    int fd;                    /* -1: no journal is kept */
-    struct prony_error error;  /* of the first write that failed; code 0: none has */
+    int fd;                   /* -1: no journal is kept */
+    struct prony_error error; /* of the first write that failed; code 0: none has */
 };
 
 int prony_journal_open(struct prony_journal *journal, const char *path, struct prony_error *error);

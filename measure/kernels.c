@@ -97,7 +97,6 @@ static int count_read(struct prony_worker *worker, struct prony_value *values)
     return code;
 }
 
-
 static int count_leave(struct prony_worker *worker, const struct prony_task *task)
 {
     const char *names[PRONY_EVENTS_MAX];
@@ -155,4 +154,5 @@ const struct prony_kernel prony_own_kernels[] = {
     [PRONY_OWN_COUNT_BEGIN] = {"count-begin", count_begin},
     [PRONY_OWN_COUNT_END] = {"count-end", count_end},
     [PRONY_OWN_COUNT_LEAVE] = {"count-leave", count_leave},
-    {NULL, NULL}};
+    {NULL, NULL},
+};

@@ -6,8 +6,8 @@
 #include <prony/task.h>
 
 enum prony_own {
-    PRONY_OWN_BIND,        /* binds the worker to its PU, reads it back into its slot */
-    PRONY_OWN_ATTACH,      /* role i attaches end i of the channel; arg[0] 1: then closes the inherited originals */
+    PRONY_OWN_BIND,   /* binds the worker to its PU, reads it back into its slot */
+    PRONY_OWN_ATTACH, /* role i attaches end i of the channel; arg[0] 1: then closes the inherited originals */
     PRONY_OWN_DETACH,
     PRONY_OWN_COUNT_ENTER, /* opens and starts the provider's events */
     PRONY_OWN_COUNT_BEGIN, /* reads them at the start of a sample */

@@ -75,7 +75,8 @@ static bool warm(struct prony_bout *bout, struct prony_live *live)
     cell->warm_samples = answer.warm_samples > cell->warm_samples ? answer.warm_samples : cell->warm_samples;
     cell->steady = cell->steady && answer.steady != 0;
     prony_journal_say(&bout->journal, "warm\t%u\t%lld\t%llu\t%u\t%s", live->number, (long long)answer.repeats,
-                      (unsigned long long)answer.calibrate_ns, answer.warm_samples, answer.steady ? "steady" : "unsteady");
+                      (unsigned long long)answer.calibrate_ns, answer.warm_samples,
+                      answer.steady ? "steady" : "unsteady");
     return true;
 }
 
@@ -170,8 +171,9 @@ static void take_over_workers(struct prony_live *live)
         who->flags = helps && i == 0 ? PRONY_WHO_CALLER : 0;
         all += who->items;
         if (cell->latency != NULL)
-            prony_histogram_add(cell->latency, (const struct prony_histogram *)(const void *)(live->client.arena.base +
-                                                                                              board->own.off + i * board->own_stride));
+            prony_histogram_add(cell->latency,
+                                (const struct prony_histogram *)(const void *)(live->client.arena.base +
+                                                                               board->own.off + i * board->own_stride));
     }
     cell->caller_share = all == 0 ? NAN : helps ? (double)cell->who[0].items / (double)all : 0;
 }
@@ -182,10 +184,11 @@ static void journal_visit(struct prony_bout *bout, const struct prony_live *live
     char samples[PRONY_SAMPLES_MOST * 21 + 1];
     size_t used = 0;
     for (unsigned i = 0; i < visit->samples; i++)
-        used += (size_t)snprintf(samples + used, sizeof samples - used, "\t%llu", (unsigned long long)visit->samples_ns[i]);
-    prony_journal_say(&bout->journal, "visit\t%u\t%u\t%u\t%llu\t%.1f\t%.1f\t%.0f\t%.0f\t%llu\t%llu\t%llu%s", live->number,
-                      visit->block, visit->launch, (unsigned long long)visit->t_ns, d->before.line_ns, d->after.line_ns,
-                      d->before.compute_ns, d->after.compute_ns, (unsigned long long)d->steal_ns,
+        used +=
+            (size_t)snprintf(samples + used, sizeof samples - used, "\t%llu", (unsigned long long)visit->samples_ns[i]);
+    prony_journal_say(&bout->journal, "visit\t%u\t%u\t%u\t%llu\t%.1f\t%.1f\t%.0f\t%.0f\t%llu\t%llu\t%llu%s",
+                      live->number, visit->block, visit->launch, (unsigned long long)visit->t_ns, d->before.line_ns,
+                      d->after.line_ns, d->before.compute_ns, d->after.compute_ns, (unsigned long long)d->steal_ns,
                       (unsigned long long)d->involuntary, (unsigned long long)d->migrations, samples);
 }
 

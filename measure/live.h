@@ -10,23 +10,23 @@
 
 struct prony_live {
     struct prony_cell *cell;
-    unsigned number;          /* of the cell in the plan */
+    unsigned number; /* of the cell in the plan */
     struct prony_client client;
-    unsigned launch;          /* the present one, from 0 */
-    unsigned marked;          /* visits that the pulse marked */
+    unsigned launch; /* the present one, from 0 */
+    unsigned marked; /* visits that the pulse marked */
     bool done;
     uint64_t open_ns, visit_ns; /* what the last opening and the last visit took, all in all */
-    double sample_ns;         /* of the last visit: mean */
+    double sample_ns;           /* of the last visit: mean */
 };
 
-struct prony_bout {           /* what all steps share */
+struct prony_bout { /* what all steps share */
     struct prony_run *run;
     const struct prony_watch *watch;
     struct prony_journal journal;
     struct prony_pulser pulser;
     uint64_t started_ns, deadline_ns; /* deadline: of the run's budget; 0: none */
-    int64_t target_ns;        /* how long a sample should take */
-    double *gaps_ns;          /* between visits: what bookkeeping cost */
+    int64_t target_ns;                /* how long a sample should take */
+    double *gaps_ns;                  /* between visits: what bookkeeping cost */
     size_t gaps, gaps_room;
     uint64_t last_end_ns;
 };

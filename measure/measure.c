@@ -87,7 +87,8 @@ static unsigned samples_now(const struct prony_bout *bout, const struct group *g
         const struct prony_live *live = &group->live[i];
         unsigned visits = live->cell->visits_count;
         if (!live->done && visits < method->visits)
-            need += (double)(method->visits - visits) * ((double)visit_cost_ns + live->sample_ns * (method->samples + 1));
+            need +=
+                (double)(method->visits - visits) * ((double)visit_cost_ns + live->sample_ns * (method->samples + 1));
     }
     left = now >= group->deadline_ns ? 0 : (double)(group->deadline_ns - now);
     if (need <= left)
@@ -110,7 +111,8 @@ static void show_progress(const struct prony_bout *bout, const struct group *gro
     for (unsigned i = 0; i < run->count; i++)
         all += run->cells[i].outcome != PRONY_SKIPPED;
     done = all == 0 ? 1 : fmin(1, done / all);
-    bout->watch->progress(bout->watch->context, done, done < 0.02 ? -1 : (int64_t)((double)spent * (1 - done) / done), cell);
+    bout->watch->progress(bout->watch->context, done, done < 0.02 ? -1 : (int64_t)((double)spent * (1 - done) / done),
+                          cell);
 }
 
 /* A new launch after every visits/launches visits. */
@@ -171,14 +173,17 @@ static void finish(struct prony_bout *bout, struct group *group)
             few += cell->visits_count < LEAST_VISITS;
         } else {
             cell->outcome = PRONY_INTERRUPTED;
-            (void)prony_fail(&cell->reason, -EINTR, stopped ? "the run was interrupted after %u visits"
-                                                            : "the budget was spent before its first visit (%u)", cell->visits_count);
+            (void)prony_fail(&cell->reason, -EINTR,
+                             stopped ? "the run was interrupted after %u visits"
+                                     : "the budget was spent before its first visit (%u)",
+                             cell->visits_count);
         }
     }
     if (few != 0) {
         char note[160];
-        int length = snprintf(note, sizeof note, "%u cells got fewer than %d visits within the budget: no 95%% interval", few,
-                              LEAST_VISITS);
+        int length =
+            snprintf(note, sizeof note, "%u cells got fewer than %d visits within the budget: no 95%% interval", few,
+                     LEAST_VISITS);
         (void)prony_list_add(&bout->run->notes, note, (size_t)length);
     }
 }
@@ -254,7 +259,8 @@ static int begin(struct prony_bout *bout, struct prony_error *error)
     run->clock_ns = clock_cost();
     bout->started_ns = prony_now_ns();
     bout->deadline_ns = run->method.budget_ns == 0 ? 0 : bout->started_ns + (uint64_t)run->method.budget_ns;
-    prony_journal_say(&bout->journal, "run\t%s\t%llu\t%u", run->suite, (unsigned long long)run->method.seed, run->count);
+    prony_journal_say(&bout->journal, "run\t%s\t%llu\t%u", run->suite, (unsigned long long)run->method.seed,
+                      run->count);
     for (unsigned i = 0; i < run->count; i++) {
         prony_journal_say(&bout->journal, "cell\t%u\t%s", i, run->cells[i].id);
         if (run->cells[i].outcome == PRONY_SKIPPED)
@@ -305,8 +311,10 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
     }
     if (groups > 1) {
         char note[160];
-        int length = snprintf(note, sizeof note, "the cells were measured in %u groups one after another: compare across "
-                              "groups with care", groups);
+        int length = snprintf(note, sizeof note,
+                              "the cells were measured in %u groups one after another: compare across "
+                              "groups with care",
+                              groups);
         (void)prony_list_add(&run->notes, note, (size_t)length);
     }
     end(&bout, error);

@@ -5,8 +5,8 @@
 #include "measure/cell.h"
 
 struct prony_watch {
-    const char *journal;            /* path of the journal to append to; NULL: none */
-    const volatile int *interrupt;  /* becomes non-zero when the run must end (a signal number); NULL: never */
+    const char *journal;           /* path of the journal to append to; NULL: none */
+    const volatile int *interrupt; /* becomes non-zero when the run must end (a signal number); NULL: never */
     /* Called between visits, at most ten times a second. done in [0, 1]; left_ns: estimated, -1 unknown. */
     void (*progress)(void *context, double done, int64_t left_ns, const struct prony_cell *cell);
     void *context;

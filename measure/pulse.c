@@ -183,7 +183,8 @@ void prony_pulser_stop(struct prony_pulser *pulser)
     pulser->pid = 0;
 }
 
-bool prony_pulse_moved(const struct prony_pulse *before, const struct prony_pulse *after, bool line, char *why, size_t bytes)
+bool prony_pulse_moved(const struct prony_pulse *before, const struct prony_pulse *after, bool line, char *why,
+                       size_t bytes)
 {
     const double limit = 1.25;
     double ratio = after->compute_ns / before->compute_ns;

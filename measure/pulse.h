@@ -23,6 +23,7 @@ void prony_pulser_stop(struct prony_pulser *pulser);
 
 /* Did it move by more than 25% between the two? Compared where both were taken. `line`: does line RT matter? Writes which
  * one moved, and how, into `why`. */
-bool prony_pulse_moved(const struct prony_pulse *before, const struct prony_pulse *after, bool line, char *why, size_t bytes);
+bool prony_pulse_moved(const struct prony_pulse *before, const struct prony_pulse *after, bool line, char *why,
+                       size_t bytes);
 
 #endif

@@ -31,7 +31,8 @@ static int check(struct prony_host *host, struct prony_error *error)
 }
 
 /* One sample. `counted` reads the counters at both ends, off the clock. */
-static int take(struct prony_host *host, int64_t repeats, bool counted, struct sample *sample, struct prony_error *error)
+static int take(struct prony_host *host, int64_t repeats, bool counted, struct sample *sample,
+                struct prony_error *error)
 {
     struct prony_bench *bench = &host->bench;
     uint64_t begun, ended;
@@ -79,7 +80,8 @@ static int calibrate(struct prony_host *host, const struct prony_order *order, s
             return code;
         answer->verified++;
         answer->calibrate_ns = sample.ns / (uint64_t)repeats;
-        if ((double)sample.ns >= 0.7 * (double)order->target_ns || prony_now_ns() - started > (uint64_t)order->limit_ns / 2)
+        if ((double)sample.ns >= 0.7 * (double)order->target_ns ||
+            prony_now_ns() - started > (uint64_t)order->limit_ns / 2)
             break;
         want = (double)repeats * (double)order->target_ns / (double)(sample.ns == 0 ? 1 : sample.ns);
         want = fmin(want, 16.0 * (double)repeats);

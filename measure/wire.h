@@ -19,11 +19,11 @@ enum { PRONY_SAMPLES_MOST = 64, PRONY_ORDER_TEXT = 32 * 1024, PRONY_PHASES = 7 }
 
 struct prony_order {
     uint32_t kind;
-    uint32_t samples;     /* VISIT: how many */
-    int64_t repeats;      /* VISIT: repetitions in a sample */
-    int64_t target_ns;    /* WARM: how long a sample should take */
-    int64_t limit_ns;     /* WARM: how long all of it may take */
-    uint32_t text_bytes;  /* OPEN: bytes that follow */
+    uint32_t samples;    /* VISIT: how many */
+    int64_t repeats;     /* VISIT: repetitions in a sample */
+    int64_t target_ns;   /* WARM: how long a sample should take */
+    int64_t limit_ns;    /* WARM: how long all of it may take */
+    uint32_t text_bytes; /* OPEN: bytes that follow */
     uint32_t pad;
 };
 

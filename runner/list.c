@@ -17,7 +17,8 @@ static const struct runner_option options[] = {
      "tries everything for real: starts the engines and counts a known loop; takes seconds", NULL},
     {0, "json", NULL, TAKE_FLAG, offsetof(struct request, json), 0, 0,
      "an array of {kind, name, summary, available, reason, options}", NULL},
-    {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL}};
+    {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL},
+};
 
 static const char *const examples[] = {"prony list",
                                        "everything, a line each",
@@ -239,4 +240,5 @@ const struct runner_command runner_list = {
     .examples = examples,
     .options = options,
     .operands = 1,
-    .run = list_main};
+    .run = list_main,
+};

@@ -7,7 +7,12 @@
 #include <string.h>
 
 static const struct prony_method defaults = {
-    .visits = 9, .samples = 5, .launches = 1, .timeout_ns = 30000000000, .seed = 1};
+    .visits = 9,
+    .samples = 5,
+    .launches = 1,
+    .timeout_ns = 30000000000,
+    .seed = 1,
+};
 
 /* Loads a plug-in from a file. With an axis of names, its name takes the place of the path there. */
 static int load(char **item, int kind, struct prony_error *error)

@@ -22,7 +22,8 @@ static const struct runner_option options[] = {
      "writes the whole report, page and plots anew into a new folder", NULL},
     {0, "check", NULL, TAKE_FLAG, AT(check), 0, 0,
      "checks it against the schema and the method: one finding a line, and exit code 3 when there are any", NULL},
-    {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL}};
+    {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL},
+};
 
 static const char *const examples[] = {"prony report prony-runs/latest",
                                        "the table of the latest run",
@@ -107,4 +108,5 @@ const struct runner_command runner_report = {
     .examples = examples,
     .options = options,
     .operands = 1,
-    .run = report_main};
+    .run = report_main,
+};

@@ -59,7 +59,8 @@ static const struct runner_option options[] = {
     {0, "json", NULL, TAKE_FLAG, AT(json), 0, 0, "report.json (or the plan) on stdout instead of a table", NULL},
     {'q', "quiet", NULL, TAKE_FLAG, AT(quiet), 0, 0, "errors only", NULL},
     {'v', "verbose", NULL, TAKE_FLAG, AT(verbose), 0, 0, "says more on stderr", NULL},
-    {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL}};
+    {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL},
+};
 
 static const char *const examples[] = {"prony run quick",
                                        "the tour: core engines, small workloads, about a minute",
@@ -286,4 +287,5 @@ const struct runner_command runner_run = {
     .examples = examples,
     .options = options,
     .operands = 1,
-    .run = run_main};
+    .run = run_main,
+};

@@ -24,7 +24,8 @@ static const struct runner_option options[] = {
      "another machine: an hwloc XML file or synthetic:STRING (see hwloc(7))", NULL},
     {0, "json", NULL, TAKE_FLAG, AT(json), 0, 0, "everything as JSON", NULL},
     {'o', "output", "FILE.svg", TAKE_TEXT, AT(drawing), 0, 0, "draws the tree as SVG", NULL},
-    {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL}};
+    {0, NULL, NULL, TAKE_FLAG, 0, 0, 0, NULL, NULL},
+};
 
 static const char *const examples[] = {"prony topo",
                                        "this machine's tree, and the PUs that prony may use",
@@ -109,4 +110,5 @@ const struct runner_command runner_topo = {
     .examples = examples,
     .options = options,
     .operands = 0,
-    .run = topo_main};
+    .run = topo_main,
+};

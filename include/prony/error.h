@@ -25,7 +25,8 @@ struct prony_error {
 int prony_fail(struct prony_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts words before a reason that is already there ("engine fork: ..."); records `code`'s own text if there is none. */
-int prony_fail_within(struct prony_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int prony_fail_within(struct prony_error *error, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The words for a code: "Invalid argument", "killed by SIGKILL". Writes into `text` and returns it. */
 const char *prony_code_text(int code, char *text, size_t bytes);

@@ -21,36 +21,37 @@ struct prony_channel;
 
 /* Owned by the caller and unchanged until close; may be used to open many engines in turn, never two at once. */
 struct prony_setup {
-    uint32_t size;             /* sizeof(struct prony_setup): checked by who reads it */
+    uint32_t size; /* sizeof(struct prony_setup): checked by who reads it */
     unsigned workers;
-    const int *pus;            /* OS indices, one a worker; NULL: no placement. Engines do not bind; the host does, by gang.
+    const int *pus; /* OS indices, one a worker; NULL: no placement. Engines do not bind; the host does, by gang.
                                   They may use it to order steals and wake-ups. */
-    int caller_pu;             /* where the caller's thread sits; -1: anywhere */
+    int caller_pu;  /* where the caller's thread sits; -1: anywhere */
     unsigned char *base;
     uint64_t arena_bytes;
     int arena_fd;
-    struct prony_span area;    /* the engine's own part of the arena: rings, slots; zeroed before each open */
-    struct prony_span slots;   /* workers x struct prony_slot */
-    struct prony_span own;     /* workers x own_stride bytes: each worker's struct prony_histogram, then its scratch */
+    struct prony_span area;  /* the engine's own part of the arena: rings, slots; zeroed before each open */
+    struct prony_span slots; /* workers x struct prony_slot */
+    struct prony_span own;   /* workers x own_stride bytes: each worker's struct prony_histogram, then its scratch */
     uint64_t own_stride;
     const struct prony_kernel *const *kernels; /* [0] prony's own, [1] the workload's */
-    unsigned workloads;        /* entries of kernels */
-    const char *workload;      /* its name, and the file it came from (NULL: built in): for images that resolve again */
+    unsigned workloads;                        /* entries of kernels */
+    const char *workload; /* its name, and the file it came from (NULL: built in): for images that resolve again */
     const char *plugin_path;
     const struct prony_channel *channel; /* NULL: none */
-    const struct prony_blob *ends; /* its ends, created before open, so that forked workers inherit them */
+    const struct prony_blob *ends;       /* its ends, created before open, so that forked workers inherit them */
     unsigned nends;
     const struct prony_params *params; /* the engine's own parameters */
     /* Called first by every NEW worker, in its own thread: parent-death signal, signal mask, its slot. May be NULL.
      * -errno: the worker must not start. */
     int (*started)(struct prony_worker *worker);
-    int host_pid;              /* the host: /proc/HOST/fd/ARENA_FD opens the arena where nothing is inherited */
-    int control_fd;            /* worker processes close it, or the host's end is never seen; -1: none */
+    int host_pid;   /* the host: /proc/HOST/fd/ARENA_FD opens the arena where nothing is inherited */
+    int control_fd; /* worker processes close it, or the host's end is never seen; -1: none */
 };
 
 /* Fills `worker` from the setup: index, base, slot, scratch, latency, kernels, ends. Leaves ops and engine to the caller.
  * Writes pid, tid, generation into its slot. Call it in the worker itself. */
-void prony_worker_init(struct prony_worker *worker, const struct prony_setup *setup, unsigned index, unsigned generation);
+void prony_worker_init(struct prony_worker *worker, const struct prony_setup *setup, unsigned index,
+                       unsigned generation);
 
 #ifdef __cplusplus
 }

@@ -28,10 +28,10 @@ struct prony_span {
 
 struct prony_task {
     struct prony_ref ref;
-    uint32_t ticket;          /* set by submit and spawn: claims this use of the future, never a later one */
-    int64_t lo, hi;           /* the items of the task: [lo, hi) */
+    uint32_t ticket; /* set by submit and spawn: claims this use of the future, never a later one */
+    int64_t lo, hi;  /* the items of the task: [lo, hi) */
     struct prony_span in, out;
-    uint64_t future;          /* arena offset of its struct prony_future; 0: none (map and gang) */
+    uint64_t future;                    /* arena offset of its struct prony_future; 0: none (map and gang) */
     unsigned char arg[PRONY_ARG_BYTES]; /* the kernel's own parameters, by value */
 };
 
@@ -40,18 +40,18 @@ enum prony_phase { PRONY_FREE, PRONY_QUEUED, PRONY_RUNNING, PRONY_DONE };
 /* The outcome of one task. Lives in the arena, 64-byte aligned, owned by the submitter; reusable once DONE.
  * Written by the engine and the worker; read by anyone. Times are CLOCK_MONOTONIC nanoseconds, 0 where not taken. */
 struct prony_future {
-    uint32_t state;       /* futex word: ticket << 2 | phase; the two upper bits are the engine's, who is to be woken.
+    uint32_t state;      /* futex word: ticket << 2 | phase; the two upper bits are the engine's, who is to be woken.
                              Only through __atomic built-ins (C++ reads this header).
                              Whoever moves it QUEUED -> RUNNING runs the task; a cancelled task goes QUEUED -> DONE. */
-    int32_t status;       /* valid when DONE: 0, the kernel's -errno, -ECANCELED, or -(1000 + signal) of a dead worker */
-    uint32_t worker;      /* index of the worker that ran it; UINT32_MAX: the caller helped */
-    uint32_t generation;  /* of that worker */
-    uint64_t value;       /* the kernel's result */
+    int32_t status;      /* valid when DONE: 0, the kernel's -errno, -ECANCELED, or -(1000 + signal) of a dead worker */
+    uint32_t worker;     /* index of the worker that ran it; UINT32_MAX: the caller helped */
+    uint32_t generation; /* of that worker */
+    uint64_t value;      /* the kernel's result */
     uint64_t queued_ns;
     uint64_t begun_ns;
-    uint64_t ended_ns;    /* when the kernel ended, in the worker */
-    uint64_t done_ns;     /* when the engine resolved it, in the submitter; differs from ended_ns where results travel */
-    uint64_t outer;       /* engine's own: the future of the task that waits below this one in the same worker */
+    uint64_t ended_ns; /* when the kernel ended, in the worker */
+    uint64_t done_ns;  /* when the engine resolved it, in the submitter; differs from ended_ns where results travel */
+    uint64_t outer;    /* engine's own: the future of the task that waits below this one in the same worker */
 };
 
 static inline enum prony_phase prony_future_phase(const struct prony_future *future)
@@ -62,11 +62,11 @@ static inline enum prony_phase prony_future_phase(const struct prony_future *fut
 /* One a worker, in the arena, a cache line: written by the worker, read by host and runner, survives its death. */
 struct prony_slot {
     int32_t pid, tid;
-    uint32_t generation;  /* counts the workers that have had this index: 1 is the first; 0: no worker yet */
-    int32_t pu;           /* OS index read back after binding; -1: not bound */
-    int64_t items;        /* items completed since the engine opened; gang kernels do not count */
-    int64_t lo;           /* first item of the map chunk held; -1: none */
-    uint64_t held;        /* arena offset of the future held: what fails if the worker dies; 0: none */
+    uint32_t generation;         /* counts the workers that have had this index: 1 is the first; 0: no worker yet */
+    int32_t pu;                  /* OS index read back after binding; -1: not bound */
+    int64_t items;               /* items completed since the engine opened; gang kernels do not count */
+    int64_t lo;                  /* first item of the map chunk held; -1: none */
+    uint64_t held;               /* arena offset of the future held: what fails if the worker dies; 0: none */
     uint64_t begun_ns, ended_ns; /* the last gang's timed part, written by the kernel (prony_worker_begin, _end) */
     uint64_t spare;
 };
@@ -78,8 +78,9 @@ struct prony_tally {
     int64_t first_lo, first_hi; /* the range that failed first */
 };
 
-static_assert(sizeof(struct prony_task) == 128 && sizeof(struct prony_future) == 64 && sizeof(struct prony_slot) == 64
-                  && offsetof(struct prony_task, lo) == 8 && offsetof(struct prony_task, future) == 56,
+static_assert(sizeof(struct prony_task) == 128 && sizeof(struct prony_future) == 64 &&
+                  sizeof(struct prony_slot) == 64 && offsetof(struct prony_task, lo) == 8 &&
+                  offsetof(struct prony_task, future) == 56,
               "layouts that Python packs by hand");
 
 struct prony_worker;
@@ -89,7 +90,7 @@ struct prony_worker;
 typedef int prony_kernel_fn(struct prony_worker *worker, const struct prony_task *task);
 
 struct prony_kernel {
-    const char *name;     /* tables end with a NULL name */
+    const char *name; /* tables end with a NULL name */
     prony_kernel_fn *fn;
 };
 
@@ -108,23 +109,23 @@ struct prony_worker_ops {
 
 /* An executor of tasks, in its own address space. Owned by the engine; kernels may write `local` and `top`. */
 struct prony_worker {
-    unsigned index;       /* claimed once a life, 0 .. count-1 */
-    unsigned count;       /* workers of the engine */
-    unsigned roles;       /* workers in the present gang; outside a gang: count */
+    unsigned index; /* claimed once a life, 0 .. count-1 */
+    unsigned count; /* workers of the engine */
+    unsigned roles; /* workers in the present gang; outside a gang: count */
     unsigned generation;
-    unsigned char *base;  /* the arena in this address space */
+    unsigned char *base; /* the arena in this address space */
     uint64_t arena_bytes;
     const struct prony_kernel *const *kernels;
     struct prony_slot *slot;
     struct prony_span scratch; /* this worker's own memory in the arena, a stack: kids' futures and the like */
-    uint64_t top;         /* bytes of scratch in use */
+    uint64_t top;              /* bytes of scratch in use */
     struct prony_span latency; /* this worker's struct prony_histogram in the arena (prony/histogram.h) */
     const struct prony_channel *channel; /* in this image; NULL: no channel */
-    const struct prony_blob *ends; /* its ends, by role */
-    void *attached;       /* the end this worker attached (role i takes end i), for channel->send and recv; NULL: none */
-    void *local;          /* the kernels' own */
-    void *counting;       /* the counter provider's own */
-    void *engine;         /* the engine's own */
+    const struct prony_blob *ends;       /* its ends, by role */
+    void *attached; /* the end this worker attached (role i takes end i), for channel->send and recv; NULL: none */
+    void *local;    /* the kernels' own */
+    void *counting; /* the counter provider's own */
+    void *engine;   /* the engine's own */
     const struct prony_worker_ops *ops;
 };
 

@@ -121,7 +121,8 @@ static int tree(struct prony_worker *worker, const struct prony_task *task)
 }
 
 static const struct prony_kernel kernels[] = {
-    {"work", work}, {"die_at", die_at}, {"meet", meet}, {"tree", tree}, {NULL, NULL}};
+    {"work", work}, {"die_at", die_at}, {"meet", meet}, {"tree", tree}, {NULL, NULL},
+};
 
 static uint64_t draw(struct cell *cell, uint64_t below)
 {

@@ -3,15 +3,18 @@
 #include "measure/journal.h"
 #include "measure/pulse.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <errno.h>
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static const struct prony_workload workload = {.head = {.name = "w"}};
 static const struct prony_engine engine = {.head = {.name = "e"}};
@@ -20,7 +23,9 @@ static const struct prony_provider provider = {.head = {.name = "p"}};
 static void parts_of_the_board_do_not_overlap(void **state)
 {
     static int pus[] = {4, 2, 9};
-    struct prony_cell cell = {.workload = &workload, .engine = &engine, .workers = 3,
+    struct prony_cell cell = {.workload = &workload,
+                              .engine = &engine,
+                              .workers = 3,
                               .need = {.bytes = 1000, .futures = 7, .ends = 2, .items = 1},
                               .placement = {.workers = 3, .pus = pus, .binding = true}};
     struct prony_method method = {.provider = &provider};
@@ -31,8 +36,16 @@ static void parts_of_the_board_do_not_overlap(void **state)
     (void)state;
     assert_int_equal(prony_list_split(&method.events, "first+second", '+', NULL), 0);
     prony_board_lay(&board, &cell, &method);
-    const struct prony_span parts[] = {{0, sizeof board}, board.pus, board.ends, board.names, board.slots, board.values,
-                                       {board.own.off, 3 * board.own_stride}, board.area, board.futures, board.data,
+    const struct prony_span parts[] = {{0, sizeof board},
+                                       board.pus,
+                                       board.ends,
+                                       board.names,
+                                       board.slots,
+                                       board.values,
+                                       {board.own.off, 3 * board.own_stride},
+                                       board.area,
+                                       board.futures,
+                                       board.data,
                                        {board.bytes, 0}};
     for (unsigned i = 0; i + 1 < sizeof parts / sizeof parts[0]; i++)
         assert_true(parts[i].off + parts[i].len <= parts[i + 1].off);
@@ -122,8 +135,8 @@ static void what_moved_is_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts_of_the_board_do_not_overlap), cmocka_unit_test(a_journal_is_lines),
-        cmocka_unit_test(a_full_device_is_said), cmocka_unit_test(the_pulse_is_taken), cmocka_unit_test(what_moved_is_named)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(parts_of_the_board_do_not_overlap),
+                                       cmocka_unit_test(a_journal_is_lines), cmocka_unit_test(a_full_device_is_said),
+                                       cmocka_unit_test(the_pulse_is_taken), cmocka_unit_test(what_moved_is_named)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,9 @@ static int missing(struct prony_error *error)
 
 static const char *const waits[] = {"block", "spin", NULL};
 static const struct prony_option engine_options[] = {
-    {"wait", PRONY_CHOICE, "block", 0, 0, waits, "how idle workers wait"}, {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+    {"wait", PRONY_CHOICE, "block", 0, 0, waits, "how idle workers wait"},
+    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
+};
 static const struct prony_option map_options[] = {{"items", PRONY_INT, "1000", 1, 1e6, NULL, "how many"},
                                                   {"size", PRONY_BYTES, "64", 1, 4096, NULL, "of an item"},
                                                   {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
@@ -80,7 +82,8 @@ static const struct prony_channel pipe_channel = {
     .head = PRONY_HEAD(struct prony_channel, .name = "pipe", .summary = "a channel",
                        .caps = PRONY_CHANNEL_THREADS | PRONY_CHANNEL_PROCESSES)};
 static const struct prony_channel here_channel = {
-    .head = PRONY_HEAD(struct prony_channel, .name = "here", .summary = "a channel", .caps = PRONY_CHANNEL_THREADS)};
+    .head = PRONY_HEAD(struct prony_channel, .name = "here", .summary = "a channel", .caps = PRONY_CHANNEL_THREADS),
+};
 
 static const struct prony_head *const engines[] = {&null_engine.head, &serial_engine.head, &thread_engine.head,
                                                    &fork_engine.head, &openmp_engine.head, NULL};

@@ -14,13 +14,13 @@ extern "C" {
 #endif
 
 enum {
-    PRONY_CHANNEL_STREAM = 1,     /* bytes without boundaries; else messages */
-    PRONY_CHANNEL_LOSSY = 2,      /* may lose or reorder */
-    PRONY_CHANNEL_COALESCES = 4,  /* several sends may be seen as one */
-    PRONY_CHANNEL_THREADS = 8,    /* reach */
+    PRONY_CHANNEL_STREAM = 1,    /* bytes without boundaries; else messages */
+    PRONY_CHANNEL_LOSSY = 2,     /* may lose or reorder */
+    PRONY_CHANNEL_COALESCES = 4, /* several sends may be seen as one */
+    PRONY_CHANNEL_THREADS = 8,   /* reach */
     PRONY_CHANNEL_PROCESSES = 16,
     PRONY_CHANNEL_HOSTS = 32,
-    PRONY_CHANNEL_BLOCK = 64,     /* wait policies it can do */
+    PRONY_CHANNEL_BLOCK = 64, /* wait policies it can do */
     PRONY_CHANNEL_SPIN = 128,
     PRONY_CHANNEL_ADAPTIVE = 256,
     PRONY_CHANNEL_POLL = 512,

@@ -15,7 +15,7 @@ extern "C" {
 enum { PRONY_COUNTER_IN_WORKER = 1 };
 
 enum prony_status {
-    PRONY_NOT_TRIED,     /* 0, so that zeroed memory claims nothing */
+    PRONY_NOT_TRIED, /* 0, so that zeroed memory claims nothing */
     PRONY_COUNTED,
     PRONY_NOT_SUPPORTED, /* this machine or provider cannot */
     PRONY_DENIED,        /* permissions forbid */
@@ -28,12 +28,12 @@ enum prony_status {
 
 /* One event of one worker. Lies in the arena: no pointers. */
 struct prony_value {
-    int64_t value;      /* valid when COUNTED or SCALED */
-    uint32_t status;    /* enum prony_status */
+    int64_t value;   /* valid when COUNTED or SCALED */
+    uint32_t status; /* enum prony_status */
     uint32_t pad;
     uint64_t enabled_ns, running_ns; /* 0 where the provider does not tell */
-    char source[24];    /* what really counted: "perf", "getrusage", "/proc" */
-    char reason[104];   /* why it was not counted; empty when it was */
+    char source[24];                 /* what really counted: "perf", "getrusage", "/proc" */
+    char reason[104];                /* why it was not counted; empty when it was */
 };
 
 struct prony_provider {

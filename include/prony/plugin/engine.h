@@ -19,7 +19,7 @@ enum {
     PRONY_CAP_MAP = 1,
     PRONY_CAP_SUBMIT = 2,
     PRONY_CAP_GANG = 4,
-    PRONY_CAP_NEST = 8,           /* kernels may spawn and join */
+    PRONY_CAP_NEST = 8, /* kernels may spawn and join */
     PRONY_CAP_CANCEL = 16,
     PRONY_CAP_KILL = 32,          /* cancel may kill a running task and lose no other */
     PRONY_CAP_HELPS = 64,         /* the caller's own thread is worker 0 */
@@ -29,15 +29,15 @@ enum {
     PRONY_CAP_ISOLATES = 1024,    /* a worker may die and the engine lives; else the host dies with it, or: */
     PRONY_CAP_FRAGILE = 2048,     /* a dead worker fails every pending task and the engine must be opened again */
     PRONY_CAP_SHARED = 4096,      /* workers share address space and descriptors: nobody may `forget` a channel */
-    PRONY_CAP_DRY = 8192          /* completes tasks without running kernels (null): only answers that need no kernel hold */
+    PRONY_CAP_DRY = 8192 /* completes tasks without running kernels (null): only answers that need no kernel hold */
 };
 
 enum { PRONY_WHO_CALLER = 1, PRONY_WHO_REMOTE = 2 };
 
 /* Who a worker is: enough to read its /proc files. */
 struct prony_who {
-    int pid, tid;         /* tid 0: not started yet (lazy) */
-    int pu;               /* -1: not bound */
+    int pid, tid; /* tid 0: not started yet (lazy) */
+    int pu;       /* -1: not bound */
     unsigned generation, flags;
 };
 
@@ -59,7 +59,8 @@ struct prony_engine {
     int (*gang)(void *handle, const struct prony_task *task, unsigned roles, int *status, int64_t timeout_ns);
     /* Runs [task->lo, task->hi) in chunks of `chunk` items, 0: the engine's choice. Returns when all are done, also after
      * a failure (tally says which); 0, -ETIMEDOUT, or what broke the engine. */
-    int (*map)(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally, int64_t timeout_ns);
+    int (*map)(void *handle, const struct prony_task *task, int64_t chunk, struct prony_tally *tally,
+               int64_t timeout_ns);
     /* Takes copies of n tasks, each with its own future that is FREE or DONE; sets the futures QUEUED. May block while
      * queues are full. 0, or -errno with nothing of the rest queued (their futures are DONE with that status). */
     int (*submit)(void *handle, const struct prony_task *tasks, unsigned n);

@@ -18,9 +18,9 @@ enum prony_type {
     PRONY_BYTES,    /* the same, and is shown as bytes */
     PRONY_DURATION, /* 10us, 1.5ms, 2s; held in nanoseconds */
     PRONY_REAL,
-    PRONY_BOOL,     /* yes, no */
-    PRONY_CHOICE,   /* one of `choices` */
-    PRONY_TEXT      /* any; a path, say */
+    PRONY_BOOL,   /* yes, no */
+    PRONY_CHOICE, /* one of `choices` */
+    PRONY_TEXT    /* any; a path, say */
 };
 
 /* One parameter of a plug-in. Shared meanings have shared names: items chunk grain size wait rate path. Tables end with a
@@ -37,16 +37,17 @@ struct prony_option {
 /* A plug-in's parameters, parsed against its option table: every option has a value. */
 struct prony_params;
 /* The value of the option `name`; a name that is not in the table is a bug and aborts. Any thread. */
-int64_t prony_param_int(const struct prony_params *params, const char *name); /* INT, BYTES, DURATION, BOOL; CHOICE: index */
+int64_t prony_param_int(const struct prony_params *params,
+                        const char *name); /* INT, BYTES, DURATION, BOOL; CHOICE: index */
 double prony_param_real(const struct prony_params *params, const char *name);
 const char *prony_param_text(const struct prony_params *params, const char *name); /* as given; owned by params */
 
 /* First member of every plug-in struct. abi and size are checked before anything else is read. */
 struct prony_head {
-    uint32_t abi;  /* PRONY_ABI */
-    uint32_t size; /* sizeof the whole plug-in struct */
-    const char *name, *summary; /* the name is the file's and the command line's; the summary one line */
-    uint64_t caps; /* of its kind: PRONY_CAP_* */
+    uint32_t abi;                       /* PRONY_ABI */
+    uint32_t size;                      /* sizeof the whole plug-in struct */
+    const char *name, *summary;         /* the name is the file's and the command line's; the summary one line */
+    uint64_t caps;                      /* of its kind: PRONY_CAP_* */
     const struct prony_option *options; /* NULL: none */
     /* Can this machine run it? 0, or -ENOTSUP with a reason a person can act on. Under 2 ms, starts nothing. NULL: always. */
     int (*probe)(struct prony_error *error);
@@ -64,7 +65,10 @@ struct prony_head {
     const struct prony_##kind prony_##kind
 #endif
 
-#define PRONY_HEAD(type, ...) {.abi = PRONY_ABI, .size = sizeof(type), __VA_ARGS__}
+#define PRONY_HEAD(type, ...)                                                                                          \
+    {                                                                                                                  \
+        .abi = PRONY_ABI, .size = sizeof(type), __VA_ARGS__                                                            \
+    }
 
 #ifdef __cplusplus
 }

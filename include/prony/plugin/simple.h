@@ -11,13 +11,14 @@
 #ifndef PRONY_PLUGIN_SIMPLE_H
 #define PRONY_PLUGIN_SIMPLE_H
 
-#include <prony/plugin/workload.h>
 #include <errno.h>
+#include <prony/plugin/workload.h>
 #include <stdlib.h>
 
 static const struct prony_option prony_simple_options[] = {
     {"items", PRONY_INT, "100000", 1, 1e9, NULL, "numbers the function is called with, from 0"},
-    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
+};
 
 static inline int prony_simple_need(const struct prony_params *params, unsigned workers, struct prony_need *need,
                                     struct prony_error *error)
@@ -65,7 +66,7 @@ static inline void prony_simple_release(struct prony_bench *bench)
 }
 
 #define PRONY_MAP_WORKLOAD(id, function)                                                                               \
-    static int id##_kernel(struct prony_worker *worker, const struct prony_task *task)                                \
+    static int id##_kernel(struct prony_worker *worker, const struct prony_task *task)                                 \
     {                                                                                                                  \
         int64_t *out = (int64_t *)prony_at(worker, task->out.off);                                                     \
         for (int64_t i = task->lo; i < task->hi; i++)                                                                  \
@@ -77,16 +78,16 @@ static inline void prony_simple_release(struct prony_bench *bench)
         return prony_simple_prepare(bench, error, function);                                                           \
     }                                                                                                                  \
     static const struct prony_kernel id##_kernels[] = {{#id, id##_kernel}, {NULL, NULL}};                              \
-    PRONY_EXPORT(workload, id) = {                                                                     \
-        .head = PRONY_HEAD(struct prony_workload, .name = #id, .summary = "a function of one's own",                   \
-                           .options = prony_simple_options),                                                           \
-        .unit = "call",                                                                                                \
-        .kernels = id##_kernels,                                                                                       \
-        .shape = PRONY_MAP,                                                                                            \
-        .need = prony_simple_need,                                                                                     \
-        .prepare = id##_prepare,                                                                                       \
-        .poison = prony_simple_poison,                                                                                 \
-        .verify = prony_simple_verify,                                                                                 \
-        .release = prony_simple_release};
+    PRONY_EXPORT(workload,                                                                                             \
+                 id) = {.head = PRONY_HEAD(struct prony_workload, .name = #id, .summary = "a function of one's own",   \
+                                           .options = prony_simple_options),                                           \
+                        .unit = "call",                                                                                \
+                        .kernels = id##_kernels,                                                                       \
+                        .shape = PRONY_MAP,                                                                            \
+                        .need = prony_simple_need,                                                                     \
+                        .prepare = id##_prepare,                                                                       \
+                        .poison = prony_simple_poison,                                                                 \
+                        .verify = prony_simple_verify,                                                                 \
+                        .release = prony_simple_release};
 
 #endif

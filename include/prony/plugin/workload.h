@@ -39,8 +39,8 @@ struct prony_need {
 /* One cell as a workload sees it. Lives in the host only. */
 struct prony_bench {
     const struct prony_engine *engine;
-    void *handle;                    /* the open engine; NULL for PRONY_LIFE and before open */
-    const struct prony_setup *setup; /* setup->base + offset is an address in the host */
+    void *handle;                      /* the open engine; NULL for PRONY_LIFE and before open */
+    const struct prony_setup *setup;   /* setup->base + offset is an address in the host */
     const struct prony_params *params; /* the workload's own */
     const struct prony_need *need;
     struct prony_span data, futures; /* the workload's parts of the arena */
@@ -52,23 +52,24 @@ struct prony_bench {
     int64_t repeats;                 /* repetitions in a sample, at least 1; drive does them all */
     int64_t timeout_ns;
     /* out, by drive: */
-    uint64_t ns[8];                  /* ns[0]: the sample's time, when drive took it itself (gangs, phases of a life);
+    uint64_t ns[8]; /* ns[0]: the sample's time, when drive took it itself (gangs, phases of a life);
                                         0: the host's clock around drive holds. Others: further phases, reported */
     struct prony_tally tally;
-    struct prony_error *error;       /* for drive: why it failed */
-    int64_t shortfall;               /* items not completed that were reported as such (a lossy channel) */
+    struct prony_error *error; /* for drive: why it failed */
+    int64_t shortfall;         /* items not completed that were reported as such (a lossy channel) */
 };
 
 struct prony_workload {
     struct prony_head head;
-    const char *unit;                /* of an item, singular: "number", "round trip" */
+    const char *unit;                   /* of an item, singular: "number", "round trip" */
     const struct prony_kernel *kernels; /* [0] is the main one */
     enum prony_shape shape;
     enum prony_clock clock;
-    const char *const *phases;       /* names of ns[1..], NULL-terminated; NULL: none */
+    const char *const *phases; /* names of ns[1..], NULL-terminated; NULL: none */
     /* Pure: called in runner and host. -EINVAL with a reason when the parameters do not go together or a file is missing;
      * -ENOTSUP: this cell cannot run here (skipped with the reason). */
-    int (*need)(const struct prony_params *params, unsigned workers, struct prony_need *need, struct prony_error *error);
+    int (*need)(const struct prony_params *params, unsigned workers, struct prony_need *need,
+                struct prony_error *error);
     /* Once a launch, before the engine opens (forked workers inherit what it loads): fill from the seed. NULL: nothing. */
     int (*prepare)(struct prony_bench *bench, struct prony_error *error);
     /* Fills the task that map, tasks and gang loops send: kernel, spans, arg. NULL: kernel 0, in = out = data, no arg.

@@ -14,7 +14,8 @@ static const struct prony_option options[] = {
     {"items", PRONY_INT, "100", 1, 1e6, NULL, "numbers to be written"},
     {"way", PRONY_CHOICE, "not", 0, 0, ways, "what goes wrong"},
     {"after", PRONY_INT, "0", 0, 1e6, NULL, "samples that go well before"},
-    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL}};
+    {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
+};
 
 static int misbehave(struct prony_worker *worker, const struct prony_task *task)
 {
@@ -40,7 +41,8 @@ static int misbehave(struct prony_worker *worker, const struct prony_task *task)
     return 0;
 }
 
-static int need(const struct prony_params *params, unsigned workers, struct prony_need *wanted, struct prony_error *error)
+static int need(const struct prony_params *params, unsigned workers, struct prony_need *wanted,
+                struct prony_error *error)
 {
     (void)workers, (void)error;
     wanted->items = prony_param_int(params, "items");
@@ -73,14 +75,16 @@ static int verify(struct prony_bench *bench, struct prony_error *error)
     const int64_t *out = (const int64_t *)(const void *)(bench->setup->base + bench->data.off);
     for (int64_t i = 0; i < bench->need->items; i++)
         if (out[i] != 3 * i)
-            return prony_fail(error, -EBADMSG, "item %lld is %lld, not %lld", (long long)i, (long long)out[i], (long long)(3 * i));
+            return prony_fail(error, -EBADMSG, "item %lld is %lld, not %lld", (long long)i, (long long)out[i],
+                              (long long)(3 * i));
     return 0;
 }
 
 static const struct prony_kernel kernels[] = {{"misbehave", misbehave}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, misbehave) = {
-    .head = PRONY_HEAD(struct prony_workload, .name = "misbehave", .summary = "goes wrong as it is told", .options = options),
+    .head = PRONY_HEAD(struct prony_workload, .name = "misbehave", .summary = "goes wrong as it is told",
+                       .options = options),
     .unit = "number",
     .kernels = kernels,
     .shape = PRONY_MAP,
@@ -88,4 +92,5 @@ PRONY_EXPORT(workload, misbehave) = {
     .prepare = prepare,
     .task = describe,
     .poison = poison,
-    .verify = verify};
+    .verify = verify,
+};

@@ -25,19 +25,21 @@ static int wrong(const struct reading *reading, const struct prony_step *steps, 
 }
 
 /* Keys that are not known, with the nearest that are. */
-static int keys_check(const struct reading *reading, const json_t *object, const char *const *known, struct prony_step *steps,
-                      unsigned n)
+static int keys_check(const struct reading *reading, const json_t *object, const char *const *known,
+                      struct prony_step *steps, unsigned n)
 {
     const char *key;
     json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
         char what[200], hint[120];
         const char *const *name = known;
         while (*name != NULL && strcmp(*name, key) != 0)
             name++;
         if (*name != NULL)
             continue;
-        (void)snprintf(what, sizeof what, "unknown key \"%.40s\"%s", key, prony_text_nearest(key, known, hint, sizeof hint));
+        (void)snprintf(what, sizeof what, "unknown key \"%.40s\"%s", key,
+                       prony_text_nearest(key, known, hint, sizeof hint));
         steps[n].key = key;
         return wrong(reading, steps, n + 1, what);
     }
@@ -64,12 +66,18 @@ static const struct field {
     int64_t least, most;
     const char *what;
 } fields[] = {
-    {"visits", COUNT, offsetof(struct prony_method, visits), 1, 100000, "\"visits\" is a whole number from 1 to 100000"},
-    {"samples", COUNT, offsetof(struct prony_method, samples), 1, 100000, "\"samples\" is a whole number from 1 to 100000"},
-    {"launches", COUNT, offsetof(struct prony_method, launches), 1, 1000, "\"launches\" is a whole number from 1 to 1000"},
-    {"budget", DURATION, offsetof(struct prony_method, budget_ns), 0, INT64_MAX, "\"budget\" is a duration, as in \"60s\""},
-    {"timeout", DURATION, offsetof(struct prony_method, timeout_ns), 1, INT64_MAX, "\"timeout\" is a duration, as in \"30s\""},
-    {"precision", PERCENT, offsetof(struct prony_method, precision), 0, 100, "\"precision\" is a percentage, as in \"2%\""},
+    {"visits", COUNT, offsetof(struct prony_method, visits), 1, 100000,
+     "\"visits\" is a whole number from 1 to 100000"},
+    {"samples", COUNT, offsetof(struct prony_method, samples), 1, 100000,
+     "\"samples\" is a whole number from 1 to 100000"},
+    {"launches", COUNT, offsetof(struct prony_method, launches), 1, 1000,
+     "\"launches\" is a whole number from 1 to 1000"},
+    {"budget", DURATION, offsetof(struct prony_method, budget_ns), 0, INT64_MAX,
+     "\"budget\" is a duration, as in \"60s\""},
+    {"timeout", DURATION, offsetof(struct prony_method, timeout_ns), 1, INT64_MAX,
+     "\"timeout\" is a duration, as in \"30s\""},
+    {"precision", PERCENT, offsetof(struct prony_method, precision), 0, 100,
+     "\"precision\" is a percentage, as in \"2%\""},
     {"seed", SEED, offsetof(struct prony_method, seed), 0, INT64_MAX, "\"seed\" is a whole number from 0"},
 };
 
@@ -110,13 +118,15 @@ static int field_read(const struct reading *reading, const struct field *field, 
     return 0;
 }
 
-static int list_read(const struct reading *reading, const json_t *value, struct prony_list *list, struct prony_step *steps)
+static int list_read(const struct reading *reading, const json_t *value, struct prony_list *list,
+                     struct prony_step *steps)
 {
     const json_t *item;
     size_t i;
     if (!json_is_array(value))
         return wrong(reading, steps, 3, "a row's keys hold lists, as in [\"thread\", \"fork\"]");
-    json_array_foreach (value, i, item) {
+    json_array_foreach(value, i, item)
+    {
         char number[40];
         const char *text = as_text(item, number, sizeof number);
         steps[3] = (struct prony_step){NULL, i};
@@ -131,7 +141,8 @@ static int list_read(const struct reading *reading, const json_t *value, struct 
 static int row_read(const struct reading *reading, const json_t *value, size_t index, struct prony_row *row)
 {
     static const char *const known[] = {"engines", "workloads", "channels", "workers", "place", "params", NULL};
-    struct prony_list *const lists[] = {&row->engines, &row->workloads, &row->channels, &row->workers, &row->places, &row->params};
+    struct prony_list *const lists[] = {&row->engines, &row->workloads, &row->channels,
+                                        &row->workers, &row->places,    &row->params};
     struct prony_step steps[4] = {{"rows", 0}, {NULL, index}};
     int code;
     if (!json_is_object(value))
@@ -206,10 +217,10 @@ static int oversubscribe_read(const struct reading *reading, const json_t *root,
     return 0;
 }
 
-int prony_suite_read(const char *path, struct prony_row **rows, unsigned *n, struct prony_method *method, char **summary,
-                     struct prony_error *error)
+int prony_suite_read(const char *path, struct prony_row **rows, unsigned *n, struct prony_method *method,
+                     char **summary, struct prony_error *error)
 {
-    static const char *const known[] = {"suite",    "summary",   "budget", "timeout", "visits", "samples",
+    static const char *const known[] = {"suite",    "summary",   "budget", "timeout", "visits",        "samples",
                                         "launches", "precision", "seed",   "rows",    "oversubscribe", NULL};
     struct reading reading = {path, NULL, error};
     struct prony_step step = {NULL, 0};

@@ -89,6 +89,15 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
+/* All signals but those by which a thread's own fault is told: blocked, a raised one would never be seen. */
+static void signals_of_caller(sigset_t *set)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    (void)sigfillset(set);
+    for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        (void)sigdelset(set, faults[i]);
+}
+
 static int start_thread(struct prony_crew *crew, unsigned index)
 {
     struct prony_mate *mate = &crew->mates[index];
@@ -100,7 +109,7 @@ static int start_thread(struct prony_crew *crew, unsigned index)
     mate->body->crew = crew;
     mate->body->worker.index = index;
     mate->body->worker.generation = mate->generation;
-    sigfillset(&all); /* signals are the caller's */
+    signals_of_caller(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     code = -pthread_create(&mate->thread, NULL, thread_main, mate->body);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -142,7 +142,7 @@ static const struct prony_kernel kernels[] = {{"start", start_kernel}, {NULL, NU
 PRONY_EXPORT(workload, start) = {
     .head = PRONY_HEAD(struct prony_workload, .name = "start",
                        .summary = "opens the engine, uses each worker once, closes it", .options = options),
-    .unit = "life",
+    .unit = "start",
     .kernels = kernels,
     .shape = PRONY_LIFE,
     .phases = phases,

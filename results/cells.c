@@ -63,8 +63,9 @@ static json_t *placement_json(const struct prony_cell *cell)
         (void)json_array_append_new(pus, pu_json(cell->placement.pus[i]));
     for (unsigned i = 0; cell->who != NULL && i < cell->workers; i++)
         (void)json_array_append_new(bound, pu_json(cell->who[i].pu));
-    return json_pack("{s:o, s:o, s:o, s:b, s:b}", "policy", prony_json_text(cell->placement.policy), "pus", pus, "bound",
-                     bound, "oversubscribed", cell->placement.oversubscribed, "binding", cell->placement.binding);
+    return json_pack("{s:o, s:o, s:o, s:b, s:b}", "policy", prony_json_text(cell->placement.policy), "pus", pus,
+                     "bound", bound, "oversubscribed", cell->placement.oversubscribed, "binding",
+                     cell->placement.binding);
 }
 
 static json_t *pulse_json(const struct prony_pulse *pulse)
@@ -83,8 +84,8 @@ static json_t *visit_json(const struct prony_cell *cell, const struct prony_visi
         (void)json_object_set_new(phases, cell->workload->phases[i], prony_json_count(visit->phases_ns[i]));
     disturbed = json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "marked", seen->marked, "why",
                           prony_json_text(seen->why), "steal_ns", prony_json_count(seen->steal_ns), "involuntary",
-                          prony_json_count(seen->involuntary), "migrations", prony_json_count(seen->migrations), "before",
-                          pulse_json(&seen->before), "after", pulse_json(&seen->after));
+                          prony_json_count(seen->involuntary), "migrations", prony_json_count(seen->migrations),
+                          "before", pulse_json(&seen->before), "after", pulse_json(&seen->after));
     return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "block", (int)visit->block, "launch", (int)visit->launch, "t_ns",
                      prony_json_count(visit->t_ns), "samples_ns", samples, "phases_ns", phases, "disturbed", disturbed);
 }
@@ -141,10 +142,10 @@ static bool has_value(const struct prony_value *value)
 
 static json_t *event_json(const struct prony_value *value)
 {
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "value", has_value(value) ? json_integer(value->value) : json_null(),
-                     "status", status_name(value->status), "source", prony_json_text(value->source), "reason",
-                     prony_json_text(value->reason), "enabled_ns", prony_json_count(value->enabled_ns), "running_ns",
-                     prony_json_count(value->running_ns));
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "value",
+                     has_value(value) ? json_integer(value->value) : json_null(), "status", status_name(value->status),
+                     "source", prony_json_text(value->source), "reason", prony_json_text(value->reason), "enabled_ns",
+                     prony_json_count(value->enabled_ns), "running_ns", prony_json_count(value->running_ns));
 }
 
 static json_t *worker_json(const struct prony_run *run, const struct prony_cell *cell, unsigned index)
@@ -153,10 +154,10 @@ static json_t *worker_json(const struct prony_run *run, const struct prony_cell 
     json_t *events = json_object();
     for (size_t i = 0; worker->values != NULL && i < run->method.events.count; i++)
         (void)json_object_set_new(events, run->method.events.item[i], event_json(&worker->values[i]));
-    return json_pack("{s:i, s:o, s:i, s:i, s:i, s:b, s:b, s:I, s:o}", "worker", (int)index, "pu", pu_json(worker->pu), "pid",
-                     worker->pid, "tid", worker->tid, "generation", (int)worker->generation, "caller",
-                     (worker->flags & PRONY_WHO_CALLER) != 0, "remote", (worker->flags & PRONY_WHO_REMOTE) != 0, "items",
-                     (json_int_t)worker->items, "events", events);
+    return json_pack("{s:i, s:o, s:i, s:i, s:i, s:b, s:b, s:I, s:o}", "worker", (int)index, "pu", pu_json(worker->pu),
+                     "pid", worker->pid, "tid", worker->tid, "generation", (int)worker->generation, "caller",
+                     (worker->flags & PRONY_WHO_CALLER) != 0, "remote", (worker->flags & PRONY_WHO_REMOTE) != 0,
+                     "items", (json_int_t)worker->items, "events", events);
 }
 
 /* The sum of an event over the workers: null as soon as one of them could not count it. */
@@ -208,7 +209,8 @@ static json_t *derived_json(const struct prony_run *run, const struct prony_cell
         double value = prony_counters_metric(metrics[i], &run->method.events, sums);
         (void)json_object_set_new(derived, metrics[i]->name,
                                   json_pack("{s:o, s:o, s:o}", "value", prony_json_real(value), "text",
-                                            prony_json_text(metrics[i]->text), "formula", prony_json_text(metrics[i]->formula)));
+                                            prony_json_text(metrics[i]->text), "formula",
+                                            prony_json_text(metrics[i]->formula)));
     }
     return derived;
 }
@@ -222,8 +224,9 @@ static json_t *counters_json(const struct prony_run *run, const struct prony_cel
     for (size_t i = 0; cell->who != NULL && i < run->method.events.count; i++)
         (void)json_object_set_new(total, run->method.events.item[i], total_json(cell, i));
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "provider", provider != NULL ? provider->head.name : "none",
-                     "samples", prony_json_count(cell->counted_samples), "read_ns", prony_json_real(cell->counter_read_ns),
-                     "workers", workers, "total", total, "derived", cell->who != NULL ? derived_json(run, cell) : json_object());
+                     "samples", prony_json_count(cell->counted_samples), "read_ns",
+                     prony_json_real(cell->counter_read_ns), "workers", workers, "total", total, "derived",
+                     cell->who != NULL ? derived_json(run, cell) : json_object());
 }
 
 /* Cells that the end of the run left waiting are interrupted ones; the reason says that they never began. */
@@ -246,22 +249,24 @@ json_t *prony_cell_json(const struct prony_run *run, const struct prony_cell *ce
 {
     enum prony_outcome outcome = cell->outcome == PRONY_PENDING ? PRONY_INTERRUPTED : cell->outcome;
     json_t *what, *figures, *warm;
-    what = json_pack("{s:o, s:o, s:o, s:s, s:o, s:i, s:o, s:o, s:b, s:b, s:o, s:s, s:o}", "id", prony_json_text(cell->id),
-                     "engine", prony_json_text(cell->engine->head.name), "workload",
+    what = json_pack("{s:o, s:o, s:o, s:s, s:o, s:i, s:o, s:o, s:b, s:b, s:o, s:s, s:o}", "id",
+                     prony_json_text(cell->id), "engine", prony_json_text(cell->engine->head.name), "workload",
                      prony_json_text(cell->workload->head.name), "shape", shape_name(cell->workload->shape), "channel",
                      prony_json_text(cell->channel != NULL ? cell->channel->head.name : NULL), "workers",
                      (int)cell->workers, "placement", placement_json(cell), "params", params_json(cell), "baseline",
-                     cell->baseline, "dry", (cell->engine->head.caps & PRONY_CAP_DRY) != 0, "about", prony_json_text(cell->about), "status",
-                     prony_outcome_name(outcome), "reason", prony_json_text(reason_of(cell)));
+                     cell->baseline, "dry", (cell->engine->head.caps & PRONY_CAP_DRY) != 0, "about",
+                     prony_json_text(cell->about), "status", prony_outcome_name(outcome), "reason",
+                     prony_json_text(reason_of(cell)));
     warm = json_pack("{s:i, s:b, s:o}", "samples", (int)cell->warm_samples, "steady", cell->steady, "calibrate_ns",
                      prony_json_count(cell->calibrate_ns));
-    figures = json_pack("{s:I, s:o, s:o, s:I, s:o, s:i, s:o, s:n, s:o, s:o, s:o, s:o, s:I, s:o}", "items",
-                        (json_int_t)cell->need.items, "unit", prony_json_text(cell->workload->unit), "operations",
-                        cell->need.operations > 0 ? json_integer(cell->need.operations) : json_null(), "repeats",
-                        (json_int_t)cell->repeats, "warm", warm, "launches", (int)cell->launches, "visits",
-                        visits_json(cell), "stats", "latency", latency_json(cell->outcome == PRONY_FAILED ? NULL : cell->latency), "caller_pu", pu_json(cell->caller_pu),
-                        "caller_share", prony_json_real(cell->caller_share), "counters", counters_json(run, cell),
-                        "verified", (json_int_t)cell->verified, "spent_ns", prony_json_count(cell->spent_ns));
+    figures = json_pack(
+        "{s:I, s:o, s:o, s:I, s:o, s:i, s:o, s:n, s:o, s:o, s:o, s:o, s:I, s:o}", "items", (json_int_t)cell->need.items,
+        "unit", prony_json_text(cell->workload->unit), "operations",
+        cell->need.operations > 0 ? json_integer(cell->need.operations) : json_null(), "repeats",
+        (json_int_t)cell->repeats, "warm", warm, "launches", (int)cell->launches, "visits", visits_json(cell), "stats",
+        "latency", latency_json(cell->outcome == PRONY_FAILED ? NULL : cell->latency), "caller_pu",
+        pu_json(cell->caller_pu), "caller_share", prony_json_real(cell->caller_share), "counters",
+        counters_json(run, cell), "verified", (json_int_t)cell->verified, "spent_ns", prony_json_count(cell->spent_ns));
     if (what != NULL && figures != NULL && json_object_update(what, figures) == 0) {
         json_decref(figures);
         return what;

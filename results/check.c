@@ -30,13 +30,13 @@ static int visits_check(const json_t *cell, const char *id, struct prony_list *f
     size_t i, j;
     const json_t *visit, *sample;
     int code = 0;
-    json_array_foreach (json_object_get(cell, "visits"), i, visit) {
+    json_array_foreach(json_object_get(cell, "visits"), i, visit)
+    {
         const json_t *samples = json_object_get(visit, "samples_ns");
         if (!json_is_array(samples) || json_array_size(samples) == 0)
             code |= find(findings, "%s: visit %zu has no samples", id, i);
-        json_array_foreach (samples, j, sample)
-            if (!json_is_integer(sample) || json_integer_value(sample) <= 0)
-                code |= find(findings, "%s: visit %zu: sample %zu is not a positive whole number of ns", id, i, j);
+        json_array_foreach(samples, j, sample) if (!json_is_integer(sample) || json_integer_value(sample) <= 0) code |=
+            find(findings, "%s: visit %zu: sample %zu is not a positive whole number of ns", id, i, j);
         if (json_is_true(json_object_get(json_object_get(visit, "disturbed"), "marked")) &&
             prony_json_string(json_object_get(visit, "disturbed"), "why")[0] == '\0')
             code |= find(findings, "%s: visit %zu is marked and does not say why", id, i);
@@ -48,19 +48,20 @@ static int visits_check(const json_t *cell, const char *id, struct prony_list *f
 static double median_again(const json_t *cell, bool marked_too)
 {
     const json_t *visits = json_object_get(cell, "visits"), *visit, *sample;
-    double repeats = prony_json_number(cell, "repeats"), *medians = malloc((json_array_size(visits) + 1) * sizeof *medians);
+    double repeats = prony_json_number(cell, "repeats"),
+           *medians = malloc((json_array_size(visits) + 1) * sizeof *medians);
     double median = NAN;
     size_t i, j, n = 0;
     repeats = repeats > 0 ? repeats : 1;
-    json_array_foreach (visits, i, visit) {
+    json_array_foreach(visits, i, visit)
+    {
         const json_t *samples = json_object_get(visit, "samples_ns");
         double *values = malloc((json_array_size(samples) + 1) * sizeof *values);
         if (values == NULL || medians == NULL) {
             free(values);
             break;
         }
-        json_array_foreach (samples, j, sample)
-            values[j] = json_number_value(sample) / repeats;
+        json_array_foreach(samples, j, sample) values[j] = json_number_value(sample) / repeats;
         if (json_array_size(samples) > 0 &&
             (marked_too || !json_is_true(json_object_get(json_object_get(visit, "disturbed"), "marked"))))
             medians[n++] = prony_median(values, json_array_size(samples));
@@ -108,8 +109,8 @@ static int latency_check(const json_t *cell, const char *id, struct prony_list *
             code |= find(findings, "%s: %s is below the percentile before it", id, names[i]);
         before = value;
     }
-    json_array_foreach (json_object_get(latency, "histogram"), i, bucket)
-        sum += json_number_value(json_array_get(bucket, 2));
+    json_array_foreach(json_object_get(latency, "histogram"), i, bucket) sum +=
+        json_number_value(json_array_get(bucket, 2));
     if (json_is_array(json_object_get(latency, "histogram")) && sum != count)
         code |= find(findings, "%s: the histogram holds %.0f operations of %.0f", id, sum, count);
     return code;
@@ -120,14 +121,17 @@ static int counters_check(const json_t *cell, const char *id, struct prony_list 
     const json_t *worker;
     size_t i;
     int code = 0;
-    json_array_foreach (json_object_get(json_object_get(cell, "counters"), "workers"), i, worker) {
+    json_array_foreach(json_object_get(json_object_get(cell, "counters"), "workers"), i, worker)
+    {
         const char *name;
         json_t *event;
-        json_object_foreach (json_object_get(worker, "events"), name, event) {
+        json_object_foreach(json_object_get(worker, "events"), name, event)
+        {
             const char *status = prony_json_string(event, "status");
             bool counted = strcmp(status, "counted") == 0 || strcmp(status, "scaled") == 0;
             if (counted != json_is_integer(json_object_get(event, "value")))
-                code |= find(findings, "%s: worker %zu: %s is '%s' and its value does not fit that", id, i, name, status);
+                code |=
+                    find(findings, "%s: worker %zu: %s is '%s' and its value does not fit that", id, i, name, status);
             if (!counted && prony_json_string(event, "reason")[0] == '\0')
                 code |= find(findings, "%s: worker %zu: %s was not counted and does not say why", id, i, name);
         }
@@ -143,12 +147,12 @@ static int placement_check(const json_t *cell, const char *id, struct prony_list
     int code = 0;
     if (json_array_size(json_object_get(placement, "pus")) != (size_t)prony_json_number(cell, "workers"))
         code |= find(findings, "%s: the placement does not have one PU a worker", id);
-    json_array_foreach (json_object_get(placement, "pus"), i, pu)
-        if (json_is_true(json_object_get(placement, "binding")) && i < json_array_size(bound) &&
-            json_is_integer(json_array_get(bound, i)) &&
-            json_integer_value(json_array_get(bound, i)) != json_integer_value(pu))
-            code |= find(findings, "%s: worker %zu was to sit on PU %lld and sat on %lld", id, i,
-                         (long long)json_integer_value(pu), (long long)json_integer_value(json_array_get(bound, i)));
+    json_array_foreach(json_object_get(placement, "pus"), i,
+                       pu) if (json_is_true(json_object_get(placement, "binding")) && i < json_array_size(bound) &&
+                               json_is_integer(json_array_get(bound, i)) &&
+                               json_integer_value(json_array_get(bound, i)) != json_integer_value(pu)) code |=
+        find(findings, "%s: worker %zu was to sit on PU %lld and sat on %lld", id, i, (long long)json_integer_value(pu),
+             (long long)json_integer_value(json_array_get(bound, i)));
     return code;
 }
 
@@ -175,7 +179,8 @@ int prony_report_check(const struct prony_report *report, struct prony_list *fin
     const json_t *cell;
     size_t i;
     int code = seen == NULL ? -ENOMEM : 0;
-    json_array_foreach (json_object_get(report->root, "cells"), i, cell) {
+    json_array_foreach(json_object_get(report->root, "cells"), i, cell)
+    {
         char number[32];
         const char *id = prony_json_string(cell, "id");
         if (id[0] == '\0') {

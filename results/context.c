@@ -68,10 +68,10 @@ static json_t *field_json(const char *path, const char *key)
 /* The boot parameters that bear on measurements, and no others: the line may hold things that are nobody's business. */
 static json_t *boot_json(void)
 {
-    static const char *const wanted[] = {"isolcpus",   "nohz",     "rcu_nocbs",     "mitigations",          "idle",
-                                         "intel_",     "amd_",     "processor.",    "cpuidle",              "nosmt",
-                                         "maxcpus",    "nr_cpus",  "irqaffinity",   "transparent_hugepage", "hugepages",
-                                         "clocksource", "tsc",     "preempt",       "spectre",              "spec_"};
+    static const char *const wanted[] = {
+        "isolcpus",   "nohz",        "rcu_nocbs", "mitigations", "idle",    "intel_",      "amd_",
+        "processor.", "cpuidle",     "nosmt",     "maxcpus",     "nr_cpus", "irqaffinity", "transparent_hugepage",
+        "hugepages",  "clocksource", "tsc",       "preempt",     "spectre", "spec_"};
     char line[4096], *save = NULL;
     json_t *found = json_array();
     if (!line_of("/proc/cmdline", line, sizeof line))
@@ -91,8 +91,7 @@ static json_t *kernel_json(void)
     if (uname(&names) != 0)
         return json_null();
     return json_pack("{s:s, s:s, s:s, s:s, s:o}", "system", names.sysname, "release", names.release, "version",
-                     names.version, "machine", names.machine, "parameters",
-                     boot_json());
+                     names.version, "machine", names.machine, "parameters", boot_json());
 }
 
 static json_t *cpu_json(const struct prony_topology_facts *facts)
@@ -187,19 +186,25 @@ static json_t *limits_json(const struct prony_topology_facts *facts)
 {
     char group[512];
     cgroup_path(group, sizeof group);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "allowed_pus", field_json("/proc/self/status", "Cpus_allowed_list"),
-                     "allowed_nodes", field_json("/proc/self/status", "Mems_allowed_list"), "cpu_max",
-                     cgroup_limit(group, "cpu.max"), "cpuset", cgroup_limit(group, "cpuset.cpus"), "memory_max",
-                     cgroup_limit(group, "memory.max"), "quota_cpus",
-                     facts->quota > 0 ? json_real(facts->quota) : json_null());
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "allowed_pus",
+                     field_json("/proc/self/status", "Cpus_allowed_list"), "allowed_nodes",
+                     field_json("/proc/self/status", "Mems_allowed_list"), "cpu_max", cgroup_limit(group, "cpu.max"),
+                     "cpuset", cgroup_limit(group, "cpuset.cpus"), "memory_max", cgroup_limit(group, "memory.max"),
+                     "quota_cpus", facts->quota > 0 ? json_real(facts->quota) : json_null());
 }
 
 /* Which hypervisor, and whether in a container, by the marks that both leave. */
 static json_t *virtualisation_json(void)
 {
-    static const char *const products[][2] = {{"KVM", "kvm"},         {"QEMU", "qemu"},           {"VMware", "vmware"},
-                                              {"VirtualBox", "virtualbox"}, {"Virtual Machine", "hyper-v"}, {"HVM domU", "xen"},
-                                              {"Amazon EC2", "amazon"}, {"Google Compute", "google"}, {"Firecracker", "firecracker"}};
+    static const char *const products[][2] = {{"KVM", "kvm"},
+                                              {"QEMU", "qemu"},
+                                              {"VMware", "vmware"},
+                                              {"VirtualBox", "virtualbox"},
+                                              {"Virtual Machine", "hyper-v"},
+                                              {"HVM domU", "xen"},
+                                              {"Amazon EC2", "amazon"},
+                                              {"Google Compute", "google"},
+                                              {"Firecracker", "firecracker"}};
     const char *machine = NULL, *container = NULL;
     char text[256] = "";
     json_t *flags = field_json("/proc/cpuinfo", "flags");
@@ -220,7 +225,10 @@ static json_t *virtualisation_json(void)
     else if (line_of("/run/systemd/container", text, sizeof text))
         container = text;
     json_decref(flags);
-    return json_pack("{s:s, s:o}", "machine", machine != NULL ? machine : hypervisor ? "unknown hypervisor" : "none",
+    return json_pack("{s:s, s:o}", "machine",
+                     machine != NULL ? machine
+                     : hypervisor    ? "unknown hypervisor"
+                                     : "none",
                      "container", prony_json_text(container));
 }
 
@@ -229,23 +237,24 @@ static json_t *system_json(void)
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "memory", field_json("/proc/meminfo", "MemTotal"),
                      "transparent_hugepages", line_json("/sys/kernel/mm/transparent_hugepage/enabled"), "aslr",
                      number_json("/proc/sys/kernel/randomize_va_space"), "perf_event_paranoid",
-                     number_json("/proc/sys/kernel/perf_event_paranoid"), "load", line_json("/proc/loadavg"), "page_bytes",
-                     (json_int_t)sysconf(_SC_PAGESIZE));
+                     number_json("/proc/sys/kernel/perf_event_paranoid"), "load", line_json("/proc/loadavg"),
+                     "page_bytes", (json_int_t)sysconf(_SC_PAGESIZE));
 }
 
 static json_t *topology_json(const struct prony_run *run, const struct prony_topology_facts *facts)
 {
     return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:i, s:s}", "this_system",
-                     run->topology != NULL && prony_topology_is_here(run->topology), "pus", (int)facts->pus, "pus_present",
-                     (int)facts->pus_present, "cores", (int)facts->cores, "packages", (int)facts->packages, "nodes",
-                     (int)facts->nodes, "kinds", (int)facts->kinds, "smt", facts->smt, "default_workers",
-                     (int)facts->default_workers, "file", "topology.xml");
+                     run->topology != NULL && prony_topology_is_here(run->topology), "pus", (int)facts->pus,
+                     "pus_present", (int)facts->pus_present, "cores", (int)facts->cores, "packages",
+                     (int)facts->packages, "nodes", (int)facts->nodes, "kinds", (int)facts->kinds, "smt", facts->smt,
+                     "default_workers", (int)facts->default_workers, "file", "topology.xml");
 }
 
 /* A word as a shell reads it back. */
 static void quote(FILE *out, const char *word)
 {
-    if (word[0] != '\0' && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%") == strlen(word)) {
+    if (word[0] != '\0' &&
+        strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%") == strlen(word)) {
         (void)fputs(word, out);
         return;
     }
@@ -295,7 +304,8 @@ json_t *prony_tool_json(void)
 {
     char jansson[64];
     (void)snprintf(jansson, sizeof jansson, "%s (%s)", JANSSON_VERSION, jansson_version_str());
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:s, s:s, s:o}}", "name", "prony", "version", PRONY_VERSION, "compiler",
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:s, s:s, s:o}}", "name", "prony", "version", PRONY_VERSION,
+                     "compiler",
 #ifdef __clang__
                      "clang " __clang_version__,
 #else
@@ -363,11 +373,9 @@ static void redact(json_t *value, const char *host)
     json_t *inner;
     size_t i;
     if (json_is_object(value)) {
-        json_object_foreach (value, key, inner)
-            redact(inner, host);
+        json_object_foreach(value, key, inner) redact(inner, host);
     } else if (json_is_array(value)) {
-        json_array_foreach (value, i, inner)
-            redact(inner, host);
+        json_array_foreach(value, i, inner) redact(inner, host);
     } else if (json_is_string(value)) {
         char *clean = without(json_string_value(value), host, "HOST");
         if (clean != NULL)
@@ -390,8 +398,7 @@ int prony_context_redact(struct prony_report *report)
     for (size_t place = 0; place < sizeof places / sizeof places[0]; place++)
         redact(json_object_get(context, places[place]), host);
     redact(json_object_get(json_object_get(report->root, "plan"), "notes"), host);
-    json_array_foreach (json_object_get(report->root, "cells"), i, cell)
-        redact(json_object_get(cell, "reason"), host);
+    json_array_foreach(json_object_get(report->root, "cells"), i, cell) redact(json_object_get(cell, "reason"), host);
     if (report->xml != NULL) {
         char *clean = without(report->xml, host, "HOST");
         if (clean != NULL) {

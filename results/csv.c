@@ -48,9 +48,11 @@ int prony_report_csv(const struct prony_report *report, FILE *out)
     int code = prony_view_make(report, &view);
     if (code != 0)
         return code;
-    (void)fputs("id,workload,engine,channel,workers,placement,params,status,reason,unit,items,visits,marked_visits,"
-                "median_ns,ci95_low_ns,ci95_high_ns,rate,rate_low,rate_high,speedup,speedup_low,speedup_high,efficiency,"
-                "p50_ns,p90_ns,p99_ns,p99.9_ns,p99.99_ns,max_ns,verified\r\n", out);
+    (void)fputs(
+        "id,workload,engine,channel,workers,placement,params,status,reason,unit,items,visits,marked_visits,"
+        "median_ns,ci95_low_ns,ci95_high_ns,rate,rate_low,rate_high,speedup,speedup_low,speedup_high,efficiency,"
+        "p50_ns,p90_ns,p99_ns,p99.9_ns,p99.99_ns,max_ns,verified\r\n",
+        out);
     for (unsigned i = 0; i < view.count; i++) {
         const struct prony_view_cell *cell = &view.cell[i];
         const char *const words[] = {cell->id, cell->workload, cell->engine, prony_json_string(cell->json, "channel")};

@@ -14,7 +14,8 @@
 #define LOG_FROM 30.0 /* largest by smallest value from which an axis is logarithmic */
 
 /* Told apart in all common kinds of colour blindness, on light and on dark. */
-static const char *const palette[] = {"#2b7bba", "#e08a00", "#189e78", "#c65d9c", "#d5542c", "#7a8b99", "#a6842c", "#8a6fd1"};
+static const char *const palette[] = {"#2b7bba", "#e08a00", "#189e78", "#c65d9c",
+                                      "#d5542c", "#7a8b99", "#a6842c", "#8a6fd1"};
 static const int marks[] = {7, 5, 9, 11, 13, 6, 4, 8};
 
 /* Text in double quotes: nothing in it can end the string or be taken for a command. */
@@ -39,7 +40,8 @@ static void begin(const struct prony_drawing *drawing, unsigned width, unsigned 
 {
     FILE *gp = drawing->gp;
     (void)fprintf(gp, "# Drawn by prony; `gnuplot %s.gp` in this folder draws it again.\nreset\n", drawing->name);
-    (void)fprintf(gp, "set terminal svg size %u,%u dynamic font \"system-ui,sans-serif,14\" noenhanced\n", width, height);
+    (void)fprintf(gp, "set terminal svg size %u,%u dynamic font \"system-ui,sans-serif,14\" noenhanced\n", width,
+                  height);
     (void)fprintf(gp, "set output \"%s.svg\"\nset encoding utf8\nset datafile missing \"-\"\n", drawing->name);
     (void)fprintf(gp, "ink = \"" PLOT_INK "\"\nset border 3 lc rgb ink\nset tics nomirror scale 0.5 textcolor rgb ink\n"
                       "set grid lc rgb \"#d4767676\" lt 1 lw 1\nset style data lines\nset bars 0.6\n");
@@ -56,8 +58,10 @@ static void title(const struct prony_drawing *drawing, unsigned height)
 
 static void key_right(FILE *gp, double top)
 {
-    (void)fprintf(gp, "set key at screen 0.70,%g left top Left reverse samplen 1.5 font \"system-ui,sans-serif,12\" "
-                      "textcolor rgb ink\n", top);
+    (void)fprintf(gp,
+                  "set key at screen 0.70,%g left top Left reverse samplen 1.5 font \"system-ui,sans-serif,12\" "
+                  "textcolor rgb ink\n",
+                  top);
 }
 
 static void axis_label(FILE *gp, const char *axis, const char *text)
@@ -125,6 +129,16 @@ static unsigned worker_counts(const struct prony_view *view, const struct prony_
     return n;
 }
 
+/* Thins an ascending list to `most`, the first and the last among them. */
+static unsigned thinned(unsigned *counts, unsigned n, unsigned most)
+{
+    if (n <= most)
+        return n;
+    for (unsigned i = 0; i < most; i++)
+        counts[i] = counts[i * (n - 1) / (most - 1)];
+    return most;
+}
+
 /* The row of a series, in order of appearance, which is that of falling rates; -1 beyond the last row. */
 static int row_of(const char **rows, unsigned *n, unsigned most, const char *series)
 {
@@ -158,9 +172,10 @@ void prony_draw_rate(const struct prony_drawing *drawing)
 {
     const struct prony_view_group *group = drawing->group;
     const char *rows[ROWS_MAX] = {NULL}, *letter;
-    unsigned counts[LINES_MAX], workers = worker_counts(drawing->view, group, counts, LINES_MAX), n = 0;
+    unsigned counts[COUNTS_MAX], n = 0, workers;
     double most = 0, least = INFINITY, factor;
     char label[128], unit[64];
+    workers = thinned(counts, worker_counts(drawing->view, group, counts, COUNTS_MAX), LINES_MAX);
     for (unsigned i = 0; i < group->count; i++)
         if (!isnan(prony_view_at(drawing->view, group, i)->rate.value))
             (void)row_of(rows, &n, ROWS_MAX, prony_view_at(drawing->view, group, i)->series);
@@ -187,8 +202,9 @@ void prony_draw_rate(const struct prony_drawing *drawing)
     title(drawing, 128 + 32 * n);
     axis_label(drawing->gp, "x", label);
     row_tics(drawing->gp, rows, n);
-    (void)fprintf(drawing->gp, "set border 1\nset grid noytics\nset tmargin at screen %.4f\nset bmargin 5.2\nset rmargin 3\n"
-                               "set key at screen 0.5,%.4f center bottom horizontal maxrows 1 samplen 1.5 textcolor rgb ink\n",
+    (void)fprintf(drawing->gp,
+                  "set border 1\nset grid noytics\nset tmargin at screen %.4f\nset bmargin 5.2\nset rmargin 3\n"
+                  "set key at screen 0.5,%.4f center bottom horizontal maxrows 1 samplen 1.5 textcolor rgb ink\n",
                   1 - 36.0 / (128 + 32 * n), 6.0 / (128 + 32 * n));
     if (most / least > LOG_FROM)
         (void)fputs("set logscale x\n", drawing->gp);
@@ -196,9 +212,11 @@ void prony_draw_rate(const struct prony_drawing *drawing)
         (void)fputs("set xrange [0:*]\n", drawing->gp);
     (void)fprintf(drawing->gp, "set format x \"%%g\"\nf = %g\nplot ", factor);
     for (unsigned w = 0; w < workers; w++)
-        (void)fprintf(drawing->gp, "%s\"%s.dat\" index %u using ($2/f):1:($3/f):($4/f) with xerrorbars pt %d ps 0.8 lw 2 lc rgb "
-                                   "\"%s\" title \"%u worker%s\"", w > 0 ? ", \\\n     " : "", drawing->name, w, marks[w],
-                      palette[w], counts[w], counts[w] == 1 ? "" : "s");
+        (void)fprintf(drawing->gp,
+                      "%s\"%s.dat\" index %u using ($2/f):1:($3/f):($4/f) with xerrorbars pt %d ps 0.8 lw 2 lc rgb "
+                      "\"%s\" title \"%u worker%s\"",
+                      w > 0 ? ", \\\n     " : "", drawing->name, w, marks[w], palette[w], counts[w],
+                      counts[w] == 1 ? "" : "s");
     (void)fputs("\n", drawing->gp);
 }
 
@@ -225,9 +243,11 @@ static void speedup_panel(const struct prony_drawing *drawing, const char *const
     else
         (void)fputs("1 with lines dt 2 lw 1.5 lc rgb ink notitle, \\\n     ", drawing->gp);
     for (unsigned i = 0; i < n; i++) {
-        (void)fprintf(drawing->gp, "%s\"%s.dat\" index %u using ($1*(1+%g)):%u:%u:%u with yerrorlines pt %d ps 0.7 lw 1.8 lc rgb \"%s\" ",
-                      i > 0 ? ", \\\n     " : "", drawing->name, i, spread * (i - (n - 1) / 2.0), column, column + 1,
-                      column + 2, marks[i], palette[i]);
+        (void)fprintf(
+            drawing->gp,
+            "%s\"%s.dat\" index %u using ($1*(1+%g)):%u:%u:%u with yerrorlines pt %d ps 0.7 lw 1.8 lc rgb \"%s\" ",
+            i > 0 ? ", \\\n     " : "", drawing->name, i, spread * (i - (n - 1) / 2.0), column, column + 1, column + 2,
+            marks[i], palette[i]);
         if (column == 3) {
             (void)fputs("title ", drawing->gp);
             quote(drawing->gp, rows[i], 22);
@@ -239,7 +259,8 @@ static void speedup_panel(const struct prony_drawing *drawing, const char *const
 }
 
 /* One block a series, its points by rising number of workers; the fastest series first. */
-static unsigned speedup_data(const struct prony_drawing *drawing, const char **rows, const unsigned *counts, unsigned workers)
+static unsigned speedup_data(const struct prony_drawing *drawing, const char **rows, const unsigned *counts,
+                             unsigned workers)
 {
     const struct prony_view_group *group = drawing->group;
     unsigned n = 0;
@@ -278,8 +299,8 @@ void prony_draw_speedup(const struct prony_drawing *drawing)
     title(drawing, 470);
     if (wide)
         (void)fputs("set logscale xy 2\n", drawing->gp);
-    (void)fprintf(drawing->gp, "set xrange [%g:%g]\nset yrange [%s:*]\n", wide ? 0.9 : counts[0] - 0.25, wide ? most * 1.1 : most + 0.25,
-                  wide ? "*" : "0");
+    (void)fprintf(drawing->gp, "set xrange [%g:%g]\nset yrange [%s:*]\n", wide ? 0.9 : counts[0] - 0.25,
+                  wide ? most * 1.1 : most + 0.25, wide ? "*" : "0");
     (void)fputs("set xtics (", drawing->gp);
     for (unsigned i = 0, said = 0; i < workers; i++)
         if (!wide || (counts[i] & (counts[i] - 1)) == 0 || i + 1 == workers)
@@ -287,8 +308,10 @@ void prony_draw_speedup(const struct prony_drawing *drawing)
     (void)fputs(")\nset format x \"\"\n", drawing->gp);
     axis_label(drawing->gp, "y", "times serial");
     speedup_panel(drawing, rows, n, 3, 0.008);
-    (void)fputs("set tmargin at screen 0.425\nset bmargin at screen 0.15\nunset label 1\nset format x \"%g\"\nunset logscale y\n"
-                "set yrange [0:*]\n", drawing->gp);
+    (void)fputs("set tmargin at screen 0.425\nset bmargin at screen 0.15\nunset label 1\nset format x \"%g\"\nunset "
+                "logscale y\n"
+                "set yrange [0:*]\n",
+                drawing->gp);
     axis_label(drawing->gp, "y", "efficiency");
     axis_label(drawing->gp, "x", "workers");
     speedup_panel(drawing, rows, n, 6, 0.008);
@@ -334,13 +357,16 @@ void prony_draw_latency(const struct prony_drawing *drawing)
     begin(drawing, WIDTH, 330);
     title(drawing, 330);
     axis_label(drawing->gp, "y", label);
-    (void)fputs("set logscale y\nset format y \"%g\"\nset xrange [0.7:6.3]\nset xtics (\"p50\" 1, \"p90\" 2, \"p99\" 3, "
-                "\"p99.9\" 4, \"p99.99\" 5, \"max\" 6)\nset grid noxtics\nset rmargin at screen 0.68\n"
-                "set tmargin at screen 0.88\n", drawing->gp);
+    (void)fputs(
+        "set logscale y\nset format y \"%g\"\nset xrange [0.7:6.3]\nset xtics (\"p50\" 1, \"p90\" 2, \"p99\" 3, "
+        "\"p99.9\" 4, \"p99.99\" 5, \"max\" 6)\nset grid noxtics\nset rmargin at screen 0.68\n"
+        "set tmargin at screen 0.88\n",
+        drawing->gp);
     key_right(drawing->gp, 0.89);
     (void)fprintf(drawing->gp, "f = %g\nplot ", unit);
     for (unsigned i = 0; i < n; i++) {
-        (void)fprintf(drawing->gp, "%s\"%s.dat\" index %u using 1:($3/f) with linespoints pt %d ps 0.7 lw 1.8 lc rgb \"%s\" title ",
+        (void)fprintf(drawing->gp,
+                      "%s\"%s.dat\" index %u using 1:($3/f) with linespoints pt %d ps 0.7 lw 1.8 lc rgb \"%s\" title ",
                       i > 0 ? ", \\\n     " : "", drawing->name, i, marks[i], palette[i]);
         quote(drawing->gp, names[i], 22);
     }
@@ -364,9 +390,8 @@ static unsigned events_of(const struct prony_view *view, const struct prony_view
         const struct prony_view_cell *cell = prony_view_at(view, group, i);
         if (!cell->ok)
             continue;
-        json_object_foreach (json_object_get(json_object_get(cell->json, "counters"), "total"), name, total)
-            if (n < EVENTS_MAX && prony_json_number(total, "value") > 0)
-                events[n++] = name;
+        json_object_foreach(json_object_get(json_object_get(cell->json, "counters"), "total"), name,
+                            total) if (n < EVENTS_MAX && prony_json_number(total, "value") > 0) events[n++] = name;
     }
     return n;
 }
@@ -404,7 +429,9 @@ static double counters_data(const struct prony_drawing *drawing, const char *eve
 /* What counts are shown in, so that the axis has plain numbers: "page-faults per million numbers". */
 static double counters_label(const char *event, const char *unit, double most, char *label, size_t bytes)
 {
-    static const char *const by[] = {"", "thousand ", "million ", "billion "}, *const of[] = {"", ", thousands", ", millions", ", billions"};
+    static const char *const by[] = {"", "thousand ", "million ", "billion "}, *const of[] = {"", ", thousands",
+                                                                                              ", millions",
+                                                                                              ", billions"};
     char many[64];
     double factor = 1;
     unsigned up = 0, down = 0;
@@ -412,7 +439,8 @@ static double counters_label(const char *event, const char *unit, double most, c
         factor *= 1000;
     for (; most / factor < 0.5 && most > 0 && down < 3; down++)
         factor /= 1000;
-    (void)snprintf(label, bytes, "%s per %s%s%s", event, by[down], down > 0 ? plural(unit, many, sizeof many) : unit, of[up]);
+    (void)snprintf(label, bytes, "%s per %s%s%s", event, by[down], down > 0 ? plural(unit, many, sizeof many) : unit,
+                   of[up]);
     return factor;
 }
 
@@ -430,19 +458,22 @@ void prony_draw_counters(const struct prony_drawing *drawing)
     height = 36 + panels * (22 * n + 70);
     begin(drawing, WIDTH, height);
     title(drawing, height);
-    (void)fputs("set multiplot\nset border 1\nset grid noytics\nset lmargin at screen 0.33\nset rmargin at screen 0.96\n", drawing->gp);
+    (void)fputs(
+        "set multiplot\nset border 1\nset grid noytics\nset lmargin at screen 0.33\nset rmargin at screen 0.96\n",
+        drawing->gp);
     row_tics(drawing->gp, names, n);
     (void)fputs("# row value worker (0 first); one block an event\n", drawing->dat);
     for (panel = 0; panel < panels; panel++) {
         double factor, top = 36 + panel * (22.0 * n + 70);
         (void)fprintf(drawing->dat, "%s# %s by item, of each worker\n", panel > 0 ? "\n\n" : "", events[panel]);
-        factor = counters_label(events[panel], drawing->group->unit, counters_data(drawing, events[panel], rows, n), label,
-                                sizeof label);
+        factor = counters_label(events[panel], drawing->group->unit, counters_data(drawing, events[panel], rows, n),
+                                label, sizeof label);
         axis_label(drawing->gp, "x", label);
-        (void)fprintf(drawing->gp, "set tmargin at screen %.4f\nset bmargin at screen %.4f\nset xrange [0:*]\n"
-                                   "set format x \"%%g\"\nplot \"%s.dat\" index %u using ($2/%g):1 with points pt 6 ps 0.9 lw 2 "
-                                   "lc rgb \"%s\" notitle\nunset label 1\n", 1 - top / height, 1 - (top + 22 * n) / height,
-                      drawing->name, panel, factor, palette[panel]);
+        (void)fprintf(drawing->gp,
+                      "set tmargin at screen %.4f\nset bmargin at screen %.4f\nset xrange [0:*]\n"
+                      "set format x \"%%g\"\nplot \"%s.dat\" index %u using ($2/%g):1 with points pt 6 ps 0.9 lw 2 "
+                      "lc rgb \"%s\" notitle\nunset label 1\n",
+                      1 - top / height, 1 - (top + 22 * n) / height, drawing->name, panel, factor, palette[panel]);
     }
     (void)fputs("unset multiplot\n", drawing->gp);
 }

@@ -1,6 +1,6 @@
 /* Running gnuplot: one process for all plots of a report, bounded in time; then its SVGs are made fit for pages. */
-#include "results/plots.h"
 #include "base/clock.h"
+#include "results/plots.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,8 @@ static int spawn(const char *folder, char **words, pid_t *pid)
     (void)posix_spawn_file_actions_init(&actions);
     code = posix_spawn_file_actions_addchdir_np(&actions, folder);
     code = code != 0 ? code : posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    code = code != 0 ? code : posix_spawn_file_actions_addopen(&actions, 1, LOG_NAME, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    code =
+        code != 0 ? code : posix_spawn_file_actions_addopen(&actions, 1, LOG_NAME, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     code = code != 0 ? code : posix_spawn_file_actions_adddup2(&actions, 1, 2);
     code = code != 0 ? code : posix_spawnp(pid, words[0], &actions, &attributes, words, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
@@ -88,8 +89,8 @@ static int draw(const char *folder, const struct prony_plot *plots, unsigned n, 
             code = -ENOMEM;
         }
     if (code == 0) {
-        words[0] = (char *)(uintptr_t)"gnuplot";
-        words[1] = (char *)(uintptr_t)"--default-settings";
+        words[0] = (char *)(uintptr_t) "gnuplot";
+        words[1] = (char *)(uintptr_t) "--default-settings";
         code = spawn(folder, words, &pid);
     }
     for (unsigned i = 0; words != NULL && i < n; i++)
@@ -146,7 +147,8 @@ static size_t exchange_at(const char *at, const struct prony_plot *plot, FILE *o
         (void)fputs("<title>", out);
         escaped(out, plot->title);
         (void)fputs("</title>\n<style>svg.prony-plot { color: #24292f } @media (prefers-color-scheme: dark) "
-                    "{ svg.prony-plot { color: #c9d1d9 } }</style>", out);
+                    "{ svg.prony-plot { color: #c9d1d9 } }</style>",
+                    out);
         return sizeof whole - 1;
     }
     if (strncmp(at, "<svg ", 5) == 0) {
@@ -172,7 +174,8 @@ static int dress(const char *folder, const struct prony_plot *plot, struct prony
     char *path = NULL, *svg = NULL;
     size_t bytes;
     FILE *out = NULL;
-    int code = asprintf(&path, "%s/%s.svg", folder, plot->name) < 0 ? -ENOMEM : prony_json_slurp(path, &svg, &bytes, error);
+    int code =
+        asprintf(&path, "%s/%s.svg", folder, plot->name) < 0 ? -ENOMEM : prony_json_slurp(path, &svg, &bytes, error);
     if (code == 0 && strstr(svg, "</svg>") == NULL)
         code = prony_fail(error, -EIO, "gnuplot left %s.svg unfinished", plot->name);
     if (code == 0 && (out = fopen(path, "we")) == NULL)

@@ -19,13 +19,14 @@ static json_t *choices_json(const char *const *choices)
 static json_t *option_json(const struct prony_option *option)
 {
     static const char *const types[] = {"integer", "bytes", "duration", "real", "boolean", "choice", "text"};
-    bool ranged = option->type == PRONY_INT || option->type == PRONY_BYTES || option->type == PRONY_DURATION || option->type == PRONY_REAL;
+    bool ranged = option->type == PRONY_INT || option->type == PRONY_BYTES || option->type == PRONY_DURATION ||
+                  option->type == PRONY_REAL;
     char range[512];
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", prony_json_text(option->name), "type",
-                     types[option->type], "default", prony_json_text(option->fallback), "least",
-                     ranged ? prony_json_real(option->least) : json_null(), "most",
-                     ranged ? prony_json_real(option->most) : json_null(), "choices", choices_json(option->choices), "range",
-                     prony_json_text(prony_option_range(option, range, sizeof range)), "help", prony_json_text(option->help));
+    return json_pack(
+        "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", prony_json_text(option->name), "type", types[option->type],
+        "default", prony_json_text(option->fallback), "least", ranged ? prony_json_real(option->least) : json_null(),
+        "most", ranged ? prony_json_real(option->most) : json_null(), "choices", choices_json(option->choices), "range",
+        prony_json_text(prony_option_range(option, range, sizeof range)), "help", prony_json_text(option->help));
 }
 
 static json_t *entry_json(const struct prony_list_entry *entry)
@@ -33,17 +34,17 @@ static json_t *entry_json(const struct prony_list_entry *entry)
     json_t *options = json_array();
     for (const struct prony_option *option = entry->options; option != NULL && option->name != NULL; option++)
         (void)json_array_append_new(options, option_json(option));
-    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o}", "kind", prony_json_text(entry->kind), "name",
-                     prony_json_text(entry->name), "summary", prony_json_text(entry->summary), "available", entry->available,
-                     "reason", prony_json_text(entry->reason != NULL && entry->reason[0] != '\0' ? entry->reason : NULL),
-                     "options", options);
+    return json_pack(
+        "{s:o, s:o, s:o, s:b, s:o, s:o}", "kind", prony_json_text(entry->kind), "name", prony_json_text(entry->name),
+        "summary", prony_json_text(entry->summary), "available", entry->available, "reason",
+        prony_json_text(entry->reason != NULL && entry->reason[0] != '\0' ? entry->reason : NULL), "options", options);
 }
 
 static int dump_free(json_t *value, FILE *out)
 {
-    int code = value == NULL                                                                     ? -ENOMEM
+    int code = value == NULL ? -ENOMEM
                : json_dumpf(value, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || fputc('\n', out) == EOF ? -EIO
-                                                                                                 : 0;
+                                                                                                                  : 0;
     json_decref(value);
     return code;
 }
@@ -75,8 +76,8 @@ static json_t *facts_json(const struct prony_topology *topology)
                      prony_topology_is_here(topology), "model", prony_json_text(facts.model), "pus", (int)facts.pus,
                      "pus_present", (int)facts.pus_present, "cores", (int)facts.cores, "packages", (int)facts.packages,
                      "nodes", (int)facts.nodes, "kinds", (int)facts.kinds, "smt", facts.smt, "quota",
-                     facts.quota > 0 ? json_real(facts.quota) : json_null(), "default_workers", (int)facts.default_workers,
-                     "allowed", list);
+                     facts.quota > 0 ? json_real(facts.quota) : json_null(), "default_workers",
+                     (int)facts.default_workers, "allowed", list);
 }
 
 /* Who sits where, and what each shares with the worker before. */

@@ -57,13 +57,15 @@ static void row_say(FILE *out, const struct prony_view_cell *cell)
 static void head_say(FILE *out, const struct prony_report *report, const struct prony_view *view)
 {
     const json_t *context = json_object_get(report->root, "context"), *plan = json_object_get(report->root, "plan");
-    const char *name = prony_json_string(plan, "name"), *model = prony_json_string(json_object_get(context, "cpu"), "model");
+    const char *name = prony_json_string(plan, "name"),
+               *model = prony_json_string(json_object_get(context, "cpu"), "model");
     char trouble[160];
     (void)fprintf(out, "# prony: %s\n\n", prony_json_string(plan, "suite"));
     if (name[0] != '\0')
         (void)fprintf(out, "%s  \n", name);
     (void)fprintf(out, "%s, %s, %.0f PUs, kernel %s\n\n", prony_json_string(context, "started"),
-                  model[0] != '\0' ? model : "unknown CPU", prony_json_number(json_object_get(context, "topology"), "pus"),
+                  model[0] != '\0' ? model : "unknown CPU",
+                  prony_json_number(json_object_get(context, "topology"), "pus"),
                   prony_json_string(json_object_get(context, "kernel"), "release"));
     if (prony_view_trouble(view, report, trouble, sizeof trouble)[0] != '\0')
         (void)fprintf(out, "> **%s**\n\n", trouble);
@@ -83,7 +85,8 @@ int prony_report_markdown(const struct prony_report *report, FILE *out)
         if (prony_view_verdict(&view, &view.group[g], verdict, sizeof verdict)[0] != '\0')
             (void)fprintf(out, "- **%s**: %s.\n", view.group[g].label, verdict);
     for (unsigned g = 0; g < view.groups; g++) {
-        (void)fprintf(out, "\n## %s\n\n| engine | workers | time | 95%% interval | rate | speed-up | status |\n", view.group[g].label);
+        (void)fprintf(out, "\n## %s\n\n| engine | workers | time | 95%% interval | rate | speed-up | status |\n",
+                      view.group[g].label);
         (void)fputs("| --- | ---: | ---: | ---: | ---: | ---: | --- |\n", out);
         for (unsigned c = 0; c < view.group[g].count; c++)
             row_say(out, prony_view_at(&view, &view.group[g], c));
@@ -91,8 +94,8 @@ int prony_report_markdown(const struct prony_report *report, FILE *out)
     (void)fputs("\nTime is that of one repetition: the median over visits, with a distribution-free interval.\n", out);
     if (json_array_size(json_object_get(json_object_get(report->root, "plan"), "notes")) > 0)
         (void)fputs("\n## Notes\n\n", out);
-    json_array_foreach (json_object_get(json_object_get(report->root, "plan"), "notes"), i, note)
-        (void)fprintf(out, "- %s\n", json_string_value(note));
+    json_array_foreach(json_object_get(json_object_get(report->root, "plan"), "notes"), i, note)(void)
+        fprintf(out, "- %s\n", json_string_value(note));
     (void)fprintf(out, "\nRepeat it with:\n\n    %s\n",
                   prony_json_string(json_object_get(report->root, "context"), "repeat"));
     prony_view_free(&view);

@@ -24,15 +24,19 @@ static void head_part(FILE *out, const struct prony_report *report, const struct
     char text[32];
     (void)fputs("<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
                 "<meta name=viewport content=\"width=device-width, initial-scale=1\">\n<meta name=color-scheme "
-                "content=\"light dark\">\n<title>prony: ", out);
+                "content=\"light dark\">\n<title>prony: ",
+                out);
     prony_html(out, suite);
-    (void)fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<p class=brand>prony, a dynamometer for "
-                       "parallel engines</p>\n<h1>", prony_page_css);
+    (void)fprintf(out,
+                  "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<p class=brand>prony, a dynamometer for "
+                  "parallel engines</p>\n<h1>",
+                  prony_page_css);
     prony_html(out, name[0] != '\0' ? name : suite);
     (void)fputs("</h1>\n<p class=machine>", out);
     prony_html(out, model[0] != '\0' ? model : "unknown CPU");
     if (prony_json_number(topology, "pus") > 0)
-        (void)fprintf(out, ", %.0f PUs on %.0f cores", prony_json_number(topology, "pus"), prony_json_number(topology, "cores"));
+        (void)fprintf(out, ", %.0f PUs on %.0f cores", prony_json_number(topology, "pus"),
+                      prony_json_number(topology, "cores"));
     if (machine[0] != '\0' && strcmp(machine, "none") != 0) {
         (void)fputs(", a virtual machine (", out);
         prony_html(out, machine);
@@ -55,11 +59,16 @@ static void banners(FILE *out, const struct prony_report *report, const struct p
 {
     char trouble[160];
     if (prony_view_trouble(view, report, trouble, sizeof trouble)[0] != '\0')
-        (void)fprintf(out, "<p class=banner><strong>%s.</strong> What was measured is below; reasons are under "
-                           "<a href=#unmeasured>What was not measured</a>.</p>\n", trouble);
+        (void)fprintf(out,
+                      "<p class=banner><strong>%s.</strong> What was measured is below; reasons are under "
+                      "<a href=#unmeasured>What was not measured</a>.</p>\n",
+                      trouble);
     if (view->marked_visits * 4 > view->visits)
-        (void)fprintf(out, "<p class=\"banner warn\"><strong>The machine was not steady:</strong> %u of %u visits are marked. See "
-                           "<a href=#disturbed>What disturbed the run</a>.</p>\n", view->marked_visits, view->visits);
+        (void)fprintf(
+            out,
+            "<p class=\"banner warn\"><strong>The machine was not steady:</strong> %u of %u visits are marked. See "
+            "<a href=#disturbed>What disturbed the run</a>.</p>\n",
+            view->marked_visits, view->visits);
 }
 
 static void short_part(FILE *out, const struct prony_view *view)
@@ -125,8 +134,10 @@ static void plots_part(FILE *out, const char *folder, const struct prony_plots *
         }
         (void)fputs("<figure><div class=scroll>", out);
         plot_inline(out, folder, plot);
-        (void)fprintf(out, "</div><figcaption><a href=\"plots/%s.svg\">SVG</a> <a href=\"plots/%s.gp\">gnuplot script</a> "
-                           "<a href=\"plots/%s.dat\">data</a></figcaption></figure>\n", plot->name, plot->name, plot->name);
+        (void)fprintf(out,
+                      "</div><figcaption><a href=\"plots/%s.svg\">SVG</a> <a href=\"plots/%s.gp\">gnuplot script</a> "
+                      "<a href=\"plots/%s.dat\">data</a></figcaption></figure>\n",
+                      plot->name, plot->name, plot->name);
     }
     if (plots->count > 0)
         (void)fputs("</div>\n", out);
@@ -135,19 +146,26 @@ static void plots_part(FILE *out, const char *folder, const struct prony_plots *
 static const char reading[] =
     "<h2 id=read>How to read this</h2>\n<dl class=read>\n"
     "<dt>Cell</dt><dd>One engine under one workload, with a number of workers, a placement and parameters.</dd>\n"
-    "<dt>Visit</dt><dd>One stay at a cell: it is warmed again, then timed a few times. Cells take turns in random order, so "
-    "that a slow minute of the machine strikes them all alike. Figures are medians over visits, because samples of one visit "
+    "<dt>Visit</dt><dd>One stay at a cell: it is warmed again, then timed a few times. Cells take turns in random "
+    "order, so "
+    "that a slow minute of the machine strikes them all alike. Figures are medians over visits, because samples of one "
+    "visit "
     "resemble each other.</dd>\n"
-    "<dt>Time and rate</dt><dd>Time is that of one repetition of the workload; rate is its items divided by that time. Below "
+    "<dt>Time and rate</dt><dd>Time is that of one repetition of the workload; rate is its items divided by that time. "
+    "Below "
     "the time stands its 95% interval, which assumes nothing about how the times are distributed.</dd>\n"
     "<dt>No winner</dt><dd>Where the intervals of two engines overlap, this run cannot tell them apart. More visits "
     "(<code>--visits</code>) make intervals narrower.</dd>\n"
-    "<dt>Speed-up</dt><dd>How many times faster than the serial engine on the same work, compared within blocks of visits. "
+    "<dt>Speed-up</dt><dd>How many times faster than the serial engine on the same work, compared within blocks of "
+    "visits. "
     "Efficiency is that divided by the workers.</dd>\n"
-    "<dt>Percentiles</dt><dd>Of single operations, in workloads that time each one; a ping-pong is the full round trip. Too few "
+    "<dt>Percentiles</dt><dd>Of single operations, in workloads that time each one; a ping-pong is the full round "
+    "trip. Too few "
     "operations leave a percentile empty.</dd>\n"
-    "<dt>Verified</dt><dd>Every sample's answer was checked against the known one. A wrong answer is a failed cell.</dd>\n"
-    "<dt>Marked visits</dt><dd>Around them the time to hand over a cache line, or to do a fixed computation, moved by more than "
+    "<dt>Verified</dt><dd>Every sample's answer was checked against the known one. A wrong answer is a failed "
+    "cell.</dd>\n"
+    "<dt>Marked visits</dt><dd>Around them the time to hand over a cache line, or to do a fixed computation, moved by "
+    "more than "
     "25%: the machine itself had changed.</dd>\n</dl>\n";
 
 static void repeat_part(FILE *out, const struct prony_report *report)
@@ -157,7 +175,8 @@ static void repeat_part(FILE *out, const struct prony_report *report)
     (void)fputs("</pre>\n", out);
 }
 
-int prony_report_page(const struct prony_report *report, const char *plots_folder, const struct prony_plots *plots, FILE *out)
+int prony_report_page(const struct prony_report *report, const char *plots_folder, const struct prony_plots *plots,
+                      FILE *out)
 {
     struct prony_view view;
     int code = prony_view_make(report, &view);
@@ -174,9 +193,11 @@ int prony_report_page(const struct prony_report *report, const char *plots_folde
     repeat_part(out, report);
     (void)fputs(reading, out);
     prony_page_context(out, report);
-    (void)fprintf(out, "</main>\n<footer>prony %s. All figures with their raw samples are in <a href=report.json>report.json</a>."
-                       "</footer>\n<script>\n%s</script>\n</body>\n</html>\n",
-                  prony_json_string(json_object_get(report->root, "tool"), "version"), prony_page_js);
+    (void)fprintf(
+        out,
+        "</main>\n<footer>prony %s. All figures with their raw samples are in <a href=report.json>report.json</a>."
+        "</footer>\n<script>\n%s</script>\n</body>\n</html>\n",
+        prony_json_string(json_object_get(report->root, "tool"), "version"), prony_page_js);
     prony_view_free(&view);
     return ferror(out) ? -EIO : 0;
 }

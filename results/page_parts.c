@@ -10,7 +10,11 @@
 void prony_html(FILE *out, const char *text)
 {
     for (; *text != '\0'; text++) {
-        const char *entity = *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : *text == '&' ? "&amp;" : *text == '"' ? "&quot;" : NULL;
+        const char *entity = *text == '<'   ? "&lt;"
+                             : *text == '>' ? "&gt;"
+                             : *text == '&' ? "&amp;"
+                             : *text == '"' ? "&quot;"
+                                            : NULL;
         if (entity != NULL)
             (void)fputs(entity, out);
         else
@@ -84,11 +88,13 @@ static void cell_row(FILE *out, const struct prony_view *view, const struct pron
 
 void prony_page_cells(FILE *out, const struct prony_view *view)
 {
-    (void)fputs("<h2 id=cells>All cells</h2>\n<p>Select a heading to sort. Times are those of one repetition.</p>\n"
-                "<input class=find type=search placeholder=\"Find cells\" aria-label=\"Find cells\" hidden>\n"
-                "<div class=scroll><table class=sorts><thead><tr><th>workload</th><th>engine</th><th class=n>workers</th>"
-                "<th class=n>time</th><th class=n>rate</th><th class=n>speed-up</th><th class=n>p50</th><th class=n>p99</th>"
-                "<th class=n>visits</th><th>status</th></tr></thead><tbody>\n", out);
+    (void)fputs(
+        "<h2 id=cells>All cells</h2>\n<p>Select a heading to sort. Times are those of one repetition.</p>\n"
+        "<input class=find type=search placeholder=\"Find cells\" aria-label=\"Find cells\" hidden>\n"
+        "<div class=scroll><table class=sorts><thead><tr><th>workload</th><th>engine</th><th class=n>workers</th>"
+        "<th class=n>time</th><th class=n>rate</th><th class=n>speed-up</th><th class=n>p50</th><th class=n>p99</th>"
+        "<th class=n>visits</th><th>status</th></tr></thead><tbody>\n",
+        out);
     for (unsigned i = 0; i < view->count; i++)
         cell_row(out, view, &view->cell[view->order[i]]);
     (void)fputs("</tbody></table></div>\n", out);
@@ -123,14 +129,18 @@ void prony_page_unmeasured(FILE *out, const struct prony_view *view)
     if (view->ok == view->count)
         return;
     reasons = by_reason(view);
-    (void)fputs("<h2 id=unmeasured>What was not measured</h2>\n<div class=scroll><table><thead><tr><th>status</th><th>reason</th>"
-                "<th>cells</th></tr></thead><tbody>\n", out);
-    json_object_foreach (reasons, key, ids) {
+    (void)fputs("<h2 id=unmeasured>What was not measured</h2>\n<div "
+                "class=scroll><table><thead><tr><th>status</th><th>reason</th>"
+                "<th>cells</th></tr></thead><tbody>\n",
+                out);
+    json_object_foreach(reasons, key, ids)
+    {
         const char *reason = strchr(key, '\n');
         (void)fprintf(out, "<tr><td>%.*s</td><td class=why>", (int)(reason - key), key);
         prony_html(out, reason + 1);
         (void)fputs("</td><td class=why>", out);
-        json_array_foreach (ids, i, id) {
+        json_array_foreach(ids, i, id)
+        {
             if (i == 6) {
                 (void)fprintf(out, " and %zu more", json_array_size(ids) - i);
                 break;
@@ -153,7 +163,8 @@ static void pulse_say(FILE *out, const struct prony_view *view, const char *key,
     for (unsigned i = 0; i < view->count; i++) {
         const json_t *visit;
         size_t v;
-        json_array_foreach (json_object_get(view->cell[i].json, "visits"), v, visit) {
+        json_array_foreach(json_object_get(view->cell[i].json, "visits"), v, visit)
+        {
             const json_t *seen = json_object_get(visit, "disturbed");
             double before = prony_json_number(json_object_get(seen, "before"), key);
             double after = prony_json_number(json_object_get(seen, "after"), key);
@@ -162,19 +173,22 @@ static void pulse_say(FILE *out, const struct prony_view *view, const char *key,
         }
     }
     if (most > 0)
-        (void)fprintf(out, "<p>%s took from %s to %s during the run.</p>\n", name, prony_text_of_ns(least, low, sizeof low),
-                      prony_text_of_ns(most, high, sizeof high));
+        (void)fprintf(out, "<p>%s took from %s to %s during the run.</p>\n", name,
+                      prony_text_of_ns(least, low, sizeof low), prony_text_of_ns(most, high, sizeof high));
 }
 
 static void marked_rows(FILE *out, const struct prony_view *view)
 {
     unsigned said = 0;
-    (void)fputs("<div class=scroll><table><thead><tr><th>cell</th><th class=n>block</th><th>what was seen</th><th class=n>stolen</th>"
-                "<th class=n>switches</th><th class=n>migrations</th></tr></thead><tbody>\n", out);
+    (void)fputs("<div class=scroll><table><thead><tr><th>cell</th><th class=n>block</th><th>what was seen</th><th "
+                "class=n>stolen</th>"
+                "<th class=n>switches</th><th class=n>migrations</th></tr></thead><tbody>\n",
+                out);
     for (unsigned i = 0; i < view->count && said < ROWS_MAX; i++) {
         const json_t *visit;
         size_t v;
-        json_array_foreach (json_object_get(view->cell[i].json, "visits"), v, visit) {
+        json_array_foreach(json_object_get(view->cell[i].json, "visits"), v, visit)
+        {
             const json_t *seen = json_object_get(visit, "disturbed");
             char text[32];
             if (!json_is_true(json_object_get(seen, "marked")) || said++ >= ROWS_MAX)
@@ -190,7 +204,8 @@ static void marked_rows(FILE *out, const struct prony_view *view)
     }
     (void)fputs("</tbody></table></div>\n", out);
     if (view->marked_visits > ROWS_MAX)
-        (void)fprintf(out, "<p>The first %u of %u marked visits; all are in report.json.</p>\n", ROWS_MAX, view->marked_visits);
+        (void)fprintf(out, "<p>The first %u of %u marked visits; all are in report.json.</p>\n", ROWS_MAX,
+                      view->marked_visits);
 }
 
 void prony_page_disturbed(FILE *out, const struct prony_report *report, const struct prony_view *view)
@@ -201,16 +216,19 @@ void prony_page_disturbed(FILE *out, const struct prony_report *report, const st
     if (view->marked_visits == 0)
         (void)fprintf(out, "<p>Nothing that was looked for: none of %u visits is marked.</p>\n", view->visits);
     else
-        (void)fprintf(out, "<p>%u of %u visits are marked: the machine's own pulse moved by more than 25%% around them. "
-                           "Where at least 6 others remain, marked visits are left out of a cell's figures; they stay in "
-                           "report.json.</p>\n", view->marked_visits, view->visits);
+        (void)fprintf(out,
+                      "<p>%u of %u visits are marked: the machine's own pulse moved by more than 25%% around them. "
+                      "Where at least 6 others remain, marked visits are left out of a cell's figures; they stay in "
+                      "report.json.</p>\n",
+                      view->marked_visits, view->visits);
     pulse_say(out, view, "line_ns", "Handing a cache line to another core and back");
     pulse_say(out, view, "compute_ns", "A short fixed computation");
     if (view->marked_visits > 0)
         marked_rows(out, view);
     if (json_array_size(notes) > 0)
         (void)fputs("<ul>\n", out);
-    json_array_foreach (notes, i, note) {
+    json_array_foreach(notes, i, note)
+    {
         (void)fputs("<li>", out);
         prony_html(out, json_string_value(note) != NULL ? json_string_value(note) : "");
         (void)fputs("</li>\n", out);
@@ -231,7 +249,10 @@ static void fact(FILE *out, const char *name, const json_t *value)
     (void)fputs("<dt>", out);
     prony_html(out, name);
     (void)fputs("</dt><dd>", out);
-    prony_html(out, text != NULL ? text : json_is_boolean(value) ? json_is_true(value) ? "yes" : "no" : dumped != NULL ? dumped : "");
+    prony_html(out, text != NULL             ? text
+                    : json_is_boolean(value) ? json_is_true(value) ? "yes" : "no"
+                    : dumped != NULL         ? dumped
+                                             : "");
     (void)fputs("</dd>\n", out);
     free(dumped);
 }
@@ -241,7 +262,8 @@ static void facts(FILE *out, const char *heading, const json_t *object)
     const char *key;
     json_t *value;
     char name[96];
-    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
         if (json_is_object(value) || json_is_array(value))
             continue;
         (void)snprintf(name, sizeof name, "%s%s%s", heading, heading[0] != '\0' ? " " : "", key);
@@ -253,9 +275,10 @@ static void facts(FILE *out, const char *heading, const json_t *object)
 
 void prony_page_context(FILE *out, const struct prony_report *report)
 {
-    static const char *const parts[][2] = {{"cpu", "CPU"},       {"clocks", "clock"},         {"smt", "SMT"},
-                                           {"limits", "limit"},  {"virtualisation", "virtual"}, {"topology", "topology"},
-                                           {"kernel", "kernel"}, {"system", "system"}};
+    static const char *const parts[][2] = {
+        {"cpu", "CPU"},       {"clocks", "clock"},           {"smt", "SMT"},
+        {"limits", "limit"},  {"virtualisation", "virtual"}, {"topology", "topology"},
+        {"kernel", "kernel"}, {"system", "system"}};
     const json_t *context = json_object_get(report->root, "context"), *tool = json_object_get(report->root, "tool");
     (void)fputs("<h2 id=machine>Machine and method</h2>\n<details><summary>The plan</summary><dl>\n", out);
     facts(out, "", json_object_get(report->root, "plan"));

@@ -16,8 +16,8 @@ static const struct kind {
     void (*draw)(const struct prony_drawing *drawing);
 } kinds[] = {
     {"rate", "rate by engine",
-     "Right is faster. Whiskers are 95% intervals of the median over visits; where they overlap, there is no winner.", 9,
-     prony_draw_rate_wanted, prony_draw_rate},
+     "Right is faster. Whiskers are 95% intervals of the median over visits; where they overlap, there is no winner.",
+     9, prony_draw_rate_wanted, prony_draw_rate},
     {"speedup", "speed-up by workers",
      "Above: how many times faster than serial. Below: that by worker; 1 means that no worker's time is lost.", 6,
      prony_draw_speedup_wanted, prony_draw_speedup},

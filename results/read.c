@@ -28,9 +28,8 @@ static int shape_check(const char *path, const char *text, const json_t *root, s
         return wrong(path, text, NULL, 0, "the report has no \"context\" or no \"plan\"", error);
     if (!json_is_array(json_object_get(root, "cells")))
         return wrong(path, text, (const struct prony_step[]){{"cells", 0}}, 1, "\"cells\" is not an array", error);
-    json_array_foreach (json_object_get(root, "cells"), i, cell)
-        if (!json_is_object(cell))
-            return wrong(path, text, (const struct prony_step[]){{"cells", 0}, {NULL, i}}, 2, "a cell is an object", error);
+    json_array_foreach(json_object_get(root, "cells"), i, cell) if (!json_is_object(cell)) return wrong(
+        path, text, (const struct prony_step[]){{"cells", 0}, {NULL, i}}, 2, "a cell is an object", error);
     return 0;
 }
 

@@ -21,17 +21,18 @@ static json_t *plan_json(const struct prony_run *run)
     (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)method->seed);
     counters = json_pack("{s:s, s:o, s:o}", "provider", method->provider != NULL ? method->provider->head.name : "none",
                          "why", prony_json_text(method->provider_why), "events", strings(&method->events));
-    plan = json_pack("{s:o, s:o, s:s, s:i, s:i, s:i, s:f, s:I, s:I, s:o, s:o}", "suite", prony_json_text(run->suite), "name",
-                     prony_json_text(run->name), "seed", seed, "visits", (int)method->visits, "samples",
+    plan = json_pack("{s:o, s:o, s:s, s:i, s:i, s:i, s:f, s:I, s:I, s:o, s:o}", "suite", prony_json_text(run->suite),
+                     "name", prony_json_text(run->name), "seed", seed, "visits", (int)method->visits, "samples",
                      (int)method->samples, "launches", (int)method->launches, "precision_percent", method->precision,
-                     "budget_ns", (json_int_t)method->budget_ns, "timeout_ns", (json_int_t)method->timeout_ns, "counters",
-                     counters, "notes", strings(&run->notes));
+                     "budget_ns", (json_int_t)method->budget_ns, "timeout_ns", (json_int_t)method->timeout_ns,
+                     "counters", counters, "notes", strings(&run->notes));
     if (plan == NULL)
         return NULL;
-    (void)json_object_update_new(plan, json_pack("{s:i, s:o, s:i, s:b, s:o, s:o}", "cells", (int)run->count, "wall_ns",
-                                                 prony_json_count(run->wall_ns), "blocks", (int)run->blocks, "interrupted",
-                                                 run->interrupted, "clock_ns", prony_json_real(run->clock_ns),
-                                                 "bookkeeping_ns", prony_json_real(run->bookkeeping_ns)));
+    (void)json_object_update_new(plan,
+                                 json_pack("{s:i, s:o, s:i, s:b, s:o, s:o}", "cells", (int)run->count, "wall_ns",
+                                           prony_json_count(run->wall_ns), "blocks", (int)run->blocks, "interrupted",
+                                           run->interrupted, "clock_ns", prony_json_real(run->clock_ns),
+                                           "bookkeeping_ns", prony_json_real(run->bookkeeping_ns)));
     return plan;
 }
 
@@ -57,8 +58,9 @@ int prony_report_from_run(const struct prony_run *run, int argc, char **argv, bo
     int code = -ENOMEM;
     if (made == NULL)
         goto out;
-    made->root = json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", PRONY_REPORT_SCHEMA, "tool", prony_tool_json(), "context",
-                           prony_context_json(run, argc, argv), "plan", plan_json(run), "cells", cells_json(run));
+    made->root =
+        json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", PRONY_REPORT_SCHEMA, "tool", prony_tool_json(), "context",
+                  prony_context_json(run, argc, argv), "plan", plan_json(run), "cells", cells_json(run));
     if (made->root == NULL)
         goto out;
     if (run->topology != NULL && (code = prony_topology_xml(run->topology, &made->xml, error)) != 0)
@@ -89,7 +91,8 @@ void prony_report_count(const struct prony_report *report, struct prony_report_c
     size_t i;
     json_t *cell;
     memset(counts, 0, sizeof *counts);
-    json_array_foreach (json_object_get(report->root, "cells"), i, cell) {
+    json_array_foreach(json_object_get(report->root, "cells"), i, cell)
+    {
         const char *status = prony_json_string(cell, "status");
         if (strcmp(status, "ok") == 0)
             counts->ok++;

@@ -33,8 +33,8 @@ void prony_report_count(const struct prony_report *report, struct prony_report_c
 
 /* Reads a suite: rows and method (fields the file does not give stay as they are). Malformed: file, line and column;
  * unknown keys are errors with the nearest names. rows is malloc'ed. */
-int prony_suite_read(const char *path, struct prony_row **rows, unsigned *n, struct prony_method *method, char **summary,
-                     struct prony_error *error);
+int prony_suite_read(const char *path, struct prony_row **rows, unsigned *n, struct prony_method *method,
+                     char **summary, struct prony_error *error);
 
 /* The plan as JSON: `prony run --dry-run --json`. */
 int prony_plan_json(const struct prony_run *run, FILE *out);

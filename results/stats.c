@@ -1,7 +1,7 @@
 /* The figures of a report. The visit is the independent unit: a visit gives one median, a cell the median of those with a
  * distribution-free interval, a speed-up the median of the logs of ratios within blocks. */
-#include "results/model.h"
 #include "stats/stats.h"
+#include "results/model.h"
 
 #include <errno.h>
 #include <math.h>
@@ -12,8 +12,8 @@
 
 /* A cell's visits, reduced: time of one repetition in ns by visit. */
 struct series {
-    size_t count, marked;  /* used; left out because the machine's state moved */
-    bool dirty;            /* marked visits are used, because too few others are left */
+    size_t count, marked; /* used; left out because the machine's state moved */
+    bool dirty;           /* marked visits are used, because too few others are left */
     double *ns;
     unsigned *block;
 };
@@ -67,11 +67,11 @@ static json_t *figures(const struct prony_cell *cell, const struct series *serie
     struct prony_interval ci = prony_median_interval(series->ns, series->count, PRONY_CONFIDENCE);
     bool counted = cell->need.items > 0 && median > 0;
     return json_pack(
-        "{s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:n, s:n, s:n, s:n, s:n}", "median", prony_json_real(median),
-        "ci95", prony_json_pair(ci.low, ci.high), "coverage", prony_json_real(isfinite(ci.low) ? ci.coverage : NAN),
-        "visits", (int)series->count, "left_out", (int)series->marked, "marked_used", series->dirty, "mad",
-        prony_json_real(prony_mad(series->ns, series->count)), "half_width_percent",
-        prony_json_real((ci.high - ci.low) / 2 / median * 100), "rate",
+        "{s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:n, s:n, s:n, s:n, s:n}", "median",
+        prony_json_real(median), "ci95", prony_json_pair(ci.low, ci.high), "coverage",
+        prony_json_real(isfinite(ci.low) ? ci.coverage : NAN), "visits", (int)series->count, "left_out",
+        (int)series->marked, "marked_used", series->dirty, "mad", prony_json_real(prony_mad(series->ns, series->count)),
+        "half_width_percent", prony_json_real((ci.high - ci.low) / 2 / median * 100), "rate",
         prony_json_real(counted ? items / median * 1e9 : NAN), "rate_ci95",
         prony_json_pair(counted ? items / ci.high * 1e9 : NAN, counted && ci.low > 0 ? items / ci.low * 1e9 : NAN),
         "speedup", "speedup_ci95", "efficiency", "efficiency_ci95", "baseline");
@@ -99,7 +99,8 @@ static size_t paired_logs(const struct series *base, const struct series *cell, 
 static int speedup(const struct prony_cell *base, const struct series *base_series, const struct prony_cell *cell,
                    const struct series *series, json_t *stats)
 {
-    double scale = base->need.items > 0 && cell->need.items > 0 ? (double)cell->need.items / (double)base->need.items : 1;
+    double scale =
+        base->need.items > 0 && cell->need.items > 0 ? (double)cell->need.items / (double)base->need.items : 1;
     double *logs = malloc((series->count + 1) * sizeof *logs), by;
     struct prony_interval ci;
     size_t n;
@@ -131,7 +132,8 @@ static char *key_of(const struct prony_cell *cell, bool with_policy)
         return NULL;
     (void)fprintf(out, "%s", cell->workload->head.name);
     for (unsigned i = 0; i < cell->workload_params.count; i++)
-        (void)fprintf(out, "\n%s=%s", cell->workload_params.values[i].option->name, cell->workload_params.values[i].text);
+        (void)fprintf(out, "\n%s=%s", cell->workload_params.values[i].option->name,
+                      cell->workload_params.values[i].text);
     if (cell->channel != NULL)
         (void)fprintf(out, "\n%s", cell->channel->head.name);
     if (with_policy)

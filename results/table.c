@@ -73,7 +73,8 @@ static void wrapped(const struct pen *pen, const char *text)
     (void)fputs(pen->plain, pen->out);
 }
 
-static void group_say(const struct pen *pen, const struct prony_view *view, const struct prony_view_group *group, unsigned name)
+static void group_say(const struct pen *pen, const struct prony_view *view, const struct prony_view_group *group,
+                      unsigned name)
 {
     char verdict[512];
     (void)fprintf(pen->out, "%s%s%s%s%s%s%s\n", pen->bold, group->label, pen->plain, pen->dim,
@@ -106,7 +107,11 @@ static void foot_say(const struct pen *pen, const struct prony_report *report, c
 
 int prony_report_table(const struct prony_report *report, FILE *out, unsigned width, bool colour)
 {
-    struct pen pen = {out, width < 60 ? 60 : width, colour ? "\033[1m" : "", colour ? "\033[2m" : "", colour ? "\033[31m" : "",
+    struct pen pen = {out,
+                      width < 60 ? 60 : width,
+                      colour ? "\033[1m" : "",
+                      colour ? "\033[2m" : "",
+                      colour ? "\033[31m" : "",
                       colour ? "\033[0m" : ""};
     struct prony_view view;
     unsigned name = 12, most = pen.width - 52 > 60 ? 60 : pen.width - 52;
@@ -116,8 +121,8 @@ int prony_report_table(const struct prony_report *report, FILE *out, unsigned wi
     for (unsigned i = 0; i < view.count; i++)
         name = strlen(view.cell[i].series) > name ? (unsigned)strlen(view.cell[i].series) : name;
     name = name > most ? most : name;
-    (void)fprintf(out, "%s  %-*s %5s %9s %6s %11s %9s%s\n", pen.dim, (int)name, "", "n", "time", "+-", "rate", "speed-up",
-                  pen.plain);
+    (void)fprintf(out, "%s  %-*s %5s %9s %6s %11s %9s%s\n", pen.dim, (int)name, "", "n", "time", "+-", "rate",
+                  "speed-up", pen.plain);
     for (unsigned i = 0; i < view.groups; i++)
         group_say(&pen, &view, &view.group[i], name);
     foot_say(&pen, report, &view);

@@ -74,7 +74,8 @@ static void sentence(FILE *out, const struct prony_view_group *group, const stru
     } else if (isnan(best->rate.low) || (tied > 1 && isnan(racers[1]->rate.low))) {
         (void)fprintf(out, "no winner is named: an interval needs 6 visits. %s came first with %s", best->series, rate);
     } else if (tied == 1) {
-        (void)fprintf(out, "%s is fastest: %s with %u worker%s", best->series, rate, best->workers, best->workers == 1 ? "" : "s");
+        (void)fprintf(out, "%s is fastest: %s with %u worker%s", best->series, rate, best->workers,
+                      best->workers == 1 ? "" : "s");
         times_serial(out, best);
         (void)fprintf(out, "; next is %s with %s", racers[1]->series,
                       prony_view_rate(racers[1]->rate.value, group->unit, rival, sizeof rival));
@@ -87,7 +88,8 @@ static void sentence(FILE *out, const struct prony_view_group *group, const stru
     }
 }
 
-const char *prony_view_verdict(const struct prony_view *view, const struct prony_view_group *group, char *text, size_t bytes)
+const char *prony_view_verdict(const struct prony_view *view, const struct prony_view_group *group, char *text,
+                               size_t bytes)
 {
     const struct prony_view_cell **racers = malloc((group->count + 1u) * sizeof *racers);
     unsigned n = racers == NULL ? 0 : prony_view_race(view, group, racers, group->count);
@@ -102,7 +104,8 @@ const char *prony_view_verdict(const struct prony_view *view, const struct prony
     return text;
 }
 
-const char *prony_view_trouble(const struct prony_view *view, const struct prony_report *report, char *text, size_t bytes)
+const char *prony_view_trouble(const struct prony_view *view, const struct prony_report *report, char *text,
+                               size_t bytes)
 {
     bool interrupted = json_is_true(json_object_get(json_object_get(report->root, "plan"), "interrupted"));
     size_t used = 0;
@@ -110,6 +113,7 @@ const char *prony_view_trouble(const struct prony_view *view, const struct prony
     if (interrupted || view->interrupted > 0)
         used = (size_t)snprintf(text, bytes, "interrupted: %u of %u cells were measured", view->ok, view->count);
     if (view->failed > 0 && used < bytes)
-        (void)snprintf(text + used, bytes - used, "%s%u of %u cells failed", used > 0 ? "; " : "", view->failed, view->count);
+        (void)snprintf(text + used, bytes - used, "%s%u of %u cells failed", used > 0 ? "; " : "", view->failed,
+                       view->count);
     return text;
 }

@@ -17,8 +17,9 @@ static int differences_note(json_t *seen, const char *scope, const char *key, js
         json_t *holder = json_pack("[O]", value);
         return json_object_set_new_nocheck(seen, name, holder);
     }
-    return json_array_size(first) == 1 && !json_equal(json_array_get(first, 0), value) ? json_array_append_new(first, json_true())
-                                                                                       : 0;
+    return json_array_size(first) == 1 && !json_equal(json_array_get(first, 0), value)
+               ? json_array_append_new(first, json_true())
+               : 0;
 }
 
 static bool differs(const json_t *seen, const char *scope, const char *key)
@@ -46,8 +47,8 @@ static int differences_take(json_t *seen, const json_t *cell)
         bad |= differences_note(seen, workload, "placement", policy);
     if (json_is_string(channel))
         bad |= differences_note(seen, workload, "channel", channel);
-    json_object_foreach (json_object_get(cell, "params"), key, value)
-        bad |= differences_note(seen, is_of(key, engine) ? scope : workload, key, value);
+    json_object_foreach(json_object_get(cell, "params"), key, value) bad |=
+        differences_note(seen, is_of(key, engine) ? scope : workload, key, value);
     return bad;
 }
 
@@ -83,9 +84,8 @@ static char *group_name(const json_t *seen, const json_t *cell)
     if (out == NULL)
         return NULL;
     (void)fputs(workload, out);
-    json_object_foreach (json_object_get(cell, "params"), key, value)
-        if (is_of(key, workload) && differs(seen, workload, key))
-            param_say(out, key, value);
+    json_object_foreach(json_object_get(cell, "params"), key,
+                        value) if (is_of(key, workload) && differs(seen, workload, key)) param_say(out, key, value);
     return fclose(out) == 0 ? name : NULL;
 }
 
@@ -104,9 +104,9 @@ static char *series_name(const json_t *seen, const json_t *cell)
         (void)fprintf(out, " over %s", prony_json_string(cell, "channel"));
     if (differs(seen, workload, "placement"))
         (void)fprintf(out, " %s", prony_json_string(json_object_get(cell, "placement"), "policy"));
-    json_object_foreach (json_object_get(cell, "params"), key, value)
-        if (!is_of(key, workload) && differs(seen, is_of(key, engine) ? scope : workload, key))
-            param_say(out, key, value);
+    json_object_foreach(json_object_get(cell, "params"), key,
+                        value) if (!is_of(key, workload) && differs(seen, is_of(key, engine) ? scope : workload, key))
+        param_say(out, key, value);
     return fclose(out) == 0 ? name : NULL;
 }
 
@@ -139,7 +139,8 @@ static void cell_take(const json_t *json, struct prony_view_cell *cell)
     cell->rate = figure(stats, "rate", "rate_ci95");
     cell->speedup = figure(stats, "speedup", "speedup_ci95");
     cell->efficiency = figure(stats, "efficiency", "efficiency_ci95");
-    json_array_foreach (json_object_get(json, "visits"), i, visit) {
+    json_array_foreach(json_object_get(json, "visits"), i, visit)
+    {
         cell->visits++;
         cell->marked += json_is_true(json_object_get(json_object_get(visit, "disturbed"), "marked"));
     }
@@ -209,9 +210,7 @@ int prony_view_make(const struct prony_report *report, struct prony_view *view)
     view->order = calloc(n + 1, sizeof *view->order);
     if (view->cell == NULL || view->group == NULL || view->order == NULL)
         code = -ENOMEM;
-    json_array_foreach (cells, i, json)
-        if (code == 0 && differences_take(seen, json) != 0)
-            code = -ENOMEM;
+    json_array_foreach(cells, i, json) if (code == 0 && differences_take(seen, json) != 0) code = -ENOMEM;
     for (i = 0; i < n && code == 0; i++) {
         struct prony_view_cell *cell = &view->cell[view->count];
         cell_take(json_array_get(cells, i), cell);
@@ -244,7 +243,8 @@ void prony_view_free(struct prony_view *view)
     memset(view, 0, sizeof *view);
 }
 
-const struct prony_view_cell *prony_view_at(const struct prony_view *view, const struct prony_view_group *group, unsigned i)
+const struct prony_view_cell *prony_view_at(const struct prony_view *view, const struct prony_view_group *group,
+                                            unsigned i)
 {
     return &view->cell[view->order[group->first + i]];
 }

@@ -12,16 +12,16 @@ struct prony_figure {
 struct prony_view_cell {
     const json_t *json;
     const char *id, *engine, *workload, *status, *reason, *unit, *shape;
-    char *series;            /* "fork", "thread wait=spin", "fork over pipe, spread" */
+    char *series; /* "fork", "thread wait=spin", "fork over pipe, spread" */
     unsigned workers, group, visits, marked;
     bool ok, baseline, dry;
     struct prony_figure time_ns, rate, speedup, efficiency;
 };
 
 struct prony_view_group {
-    char *label;             /* "primes", "primes items=20k", "pingpong over pipe" */
+    char *label; /* "primes", "primes items=20k", "pingpong over pipe" */
     const char *workload, *unit, *shape;
-    unsigned first, count;   /* in view->order: measured ones first, by falling rate */
+    unsigned first, count; /* in view->order: measured ones first, by falling rate */
 };
 
 struct prony_view {
@@ -35,14 +35,17 @@ struct prony_view {
 int prony_view_make(const struct prony_report *report, struct prony_view *view);
 void prony_view_free(struct prony_view *view);
 /* The cell at place i of a group. */
-const struct prony_view_cell *prony_view_at(const struct prony_view *view, const struct prony_view_group *group, unsigned i);
+const struct prony_view_cell *prony_view_at(const struct prony_view *view, const struct prony_view_group *group,
+                                            unsigned i);
 /* The best measured cell of each series of a group, fastest first; dry engines do not race. Writes at most `room`. */
 unsigned prony_view_race(const struct prony_view *view, const struct prony_view_group *group,
                          const struct prony_view_cell **racers, unsigned room);
 /* Which engine was fastest, in words; no winner where intervals overlap. "" when nothing was measured. */
-const char *prony_view_verdict(const struct prony_view *view, const struct prony_view_group *group, char *text, size_t bytes);
+const char *prony_view_verdict(const struct prony_view *view, const struct prony_view_group *group, char *text,
+                               size_t bytes);
 /* "interrupted: 12 of 40 cells were measured" and "2 cells failed" in one line; "" when all is well. */
-const char *prony_view_trouble(const struct prony_view *view, const struct prony_report *report, char *text, size_t bytes);
+const char *prony_view_trouble(const struct prony_view *view, const struct prony_report *report, char *text,
+                               size_t bytes);
 /* "1.93 M numbers/s" */
 const char *prony_view_rate(double rate, const char *unit, char *text, size_t bytes);
 

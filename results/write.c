@@ -27,7 +27,8 @@ int prony_report_dump(const struct prony_report *report, FILE *out)
     bad |= fputs(",\n", out) < 0;
     bad |= dump_value(report->root, "plan", JSON_INDENT(1), out);
     bad |= fputs(",\n\"cells\": [", out) < 0;
-    json_array_foreach (json_object_get(report->root, "cells"), i, cell) {
+    json_array_foreach(json_object_get(report->root, "cells"), i, cell)
+    {
         bad |= fputs(i == 0 ? "\n" : ",\n", out) < 0;
         bad |= json_dumpf(cell, out, JSON_COMPACT | JSON_REAL_PRECISION(12));
     }
@@ -44,7 +45,8 @@ static int page_alone(const struct prony_report *report, FILE *out)
 static const struct format {
     const char *name;
     int (*write)(const struct prony_report *report, FILE *out);
-} formats[] = {{"html", page_alone}, {"md", prony_report_markdown}, {"json", prony_report_dump}, {"csv", prony_report_csv}};
+} formats[] = {
+    {"html", page_alone}, {"md", prony_report_markdown}, {"json", prony_report_dump}, {"csv", prony_report_csv}};
 
 static const struct format *format_find(const char *name, struct prony_error *error)
 {
@@ -86,7 +88,8 @@ static int writing_begin(struct writing *writing, const char *folder, const char
 {
     int fd;
     memset(writing, 0, sizeof *writing);
-    if (asprintf(&writing->path, "%s/%s", folder, name) < 0 || asprintf(&writing->temporary, "%s/.%s.XXXXXX", folder, name) < 0)
+    if (asprintf(&writing->path, "%s/%s", folder, name) < 0 ||
+        asprintf(&writing->temporary, "%s/.%s.XXXXXX", folder, name) < 0)
         return prony_fail(error, -ENOMEM, "no memory to write %s", name);
     fd = mkostemp(writing->temporary, O_CLOEXEC);
     if (fd < 0)

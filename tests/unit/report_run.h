@@ -18,7 +18,8 @@ static const struct prony_option made_items[] = {{"items", PRONY_INT, "20k", 1, 
 static const char *const made_events[] = {"task-clock", "page-faults", "context-switches", "PAPI_TOT_INS", NULL};
 
 #define MADE_ENGINE(id, text, capabilities)                                                                            \
-    static const struct prony_engine made_##id = {.head = {.abi = PRONY_ABI, .name = text, .summary = text, .caps = capabilities}}
+    static const struct prony_engine made_##id = {                                                                     \
+        .head = {.abi = PRONY_ABI, .name = text, .summary = text, .caps = capabilities}}
 MADE_ENGINE(null, "null", PRONY_CAP_DRY);
 MADE_ENGINE(serial, "serial", 0);
 MADE_ENGINE(thread, "thread", 0);
@@ -27,17 +28,23 @@ MADE_ENGINE(futures_thread, "futures-thread", 0);
 MADE_ENGINE(futures_process, "futures-process", 0);
 MADE_ENGINE(openmp, "openmp", 0);
 MADE_ENGINE(python, "python-processes", 0);
-static const struct prony_engine *const made_engines[] = {&made_serial, &made_thread, &made_fork, &made_futures_thread,
-                                                          &made_futures_process, &made_openmp, &made_python, &made_null};
+static const struct prony_engine *const made_engines[] = {
+    &made_serial,          &made_thread, &made_fork,   &made_futures_thread,
+    &made_futures_process, &made_openmp, &made_python, &made_null};
 /* Time of a map against ideal, and cost of one task in ns. */
 static const double made_overhead[] = {1.0, 1.02, 1.01, 1.03, 1.05, 1.015, 1.3, 1};
 static const double made_task_ns[] = {12, 210, 1900, 260, 2400, 95, 88000, 6};
 
-static const struct prony_workload made_primes = {.head = {.name = "primes", .options = made_items}, .unit = "number", .shape = PRONY_MAP};
-static const struct prony_workload made_matmul = {.head = {.name = "matmul", .options = made_items}, .unit = "row", .shape = PRONY_MAP};
-static const struct prony_workload made_empty = {.head = {.name = "empty", .options = made_items}, .unit = "task", .shape = PRONY_TASKS};
-static const struct prony_workload made_pingpong = {.head = {.name = "pingpong", .options = made_items}, .unit = "round trip",
-                                                    .shape = PRONY_GANG, .clock = PRONY_PER_OP};
+static const struct prony_workload made_primes = {
+    .head = {.name = "primes", .options = made_items}, .unit = "number", .shape = PRONY_MAP};
+static const struct prony_workload made_matmul = {
+    .head = {.name = "matmul", .options = made_items}, .unit = "row", .shape = PRONY_MAP};
+static const struct prony_workload made_empty = {
+    .head = {.name = "empty", .options = made_items}, .unit = "task", .shape = PRONY_TASKS};
+static const struct prony_workload made_pingpong = {.head = {.name = "pingpong", .options = made_items},
+                                                    .unit = "round trip",
+                                                    .shape = PRONY_GANG,
+                                                    .clock = PRONY_PER_OP};
 static const struct prony_channel made_pipe = {.head = {.name = "pipe"}};
 static const struct prony_provider made_provider = {.head = {.name = "software"}, .events = made_events};
 
@@ -52,7 +59,8 @@ static inline double made_noise(void)
     return 1 + 0.012 * (u - 0.5) + 0.03 * v * v * v;
 }
 
-static inline void made_visit(struct prony_visit *visit, unsigned block, unsigned samples, double sample_ns, bool marked)
+static inline void made_visit(struct prony_visit *visit, unsigned block, unsigned samples, double sample_ns,
+                              bool marked)
 {
     double line = 110 + 30 * made_noise(), move = marked ? 2.6 : 1;
     visit->block = block;
@@ -163,8 +171,14 @@ static inline void made_begin(struct prony_run *run, unsigned room)
     made_state = 42;
     run->suite = strdup("quick");
     run->cells = calloc(room, sizeof *run->cells);
-    run->method = (struct prony_method){.visits = 8, .samples = 5, .launches = 2, .precision = 2, .budget_ns = 60000000000,
-                                        .timeout_ns = 30000000000, .seed = 20261124, .provider = &made_provider};
+    run->method = (struct prony_method){.visits = 8,
+                                        .samples = 5,
+                                        .launches = 2,
+                                        .precision = 2,
+                                        .budget_ns = 60000000000,
+                                        .timeout_ns = 30000000000,
+                                        .seed = 20261124,
+                                        .provider = &made_provider};
     (void)snprintf(run->method.provider_why, sizeof run->method.provider_why, "papi: this machine shows no counters");
     for (const char *const *event = made_events; *event != NULL; event++)
         (void)prony_list_add(&run->method.events, *event, strlen(*event));
@@ -192,14 +206,17 @@ static inline void made_run(struct prony_run *run)
     for (unsigned e = 0; e < 7; e++)
         for (unsigned c = 0; c < (e == 0 ? 1 : 3); c++) {
             double lost = 1 + 0.03 * (counts[c] - 1), ideal = 21e6 * made_overhead[e] / counts[c] * lost;
-            made_measured(run, made_cell(run, made_engines[e], &made_primes, counts[c], "20k"), ideal, e == 3 && c == 1 ? 3 : 0);
+            made_measured(run, made_cell(run, made_engines[e], &made_primes, counts[c], "20k"), ideal,
+                          e == 3 && c == 1 ? 3 : 0);
             if (c < 2)
                 made_measured(run, made_cell(run, made_engines[e], &made_matmul, counts[c], "256"), ideal * 0.4, 0);
         }
     for (unsigned e = 0; e < 8; e++)
-        made_measured(run, made_cell(run, made_engines[e], &made_empty, e == 0 || e == 7 ? 1 : 2, "1k"), 1000 * made_task_ns[e], 0);
+        made_measured(run, made_cell(run, made_engines[e], &made_empty, e == 0 || e == 7 ? 1 : 2, "1k"),
+                      1000 * made_task_ns[e], 0);
     for (unsigned e = 1; e < 5; e++)
-        made_measured(run, made_cell(run, made_engines[e], &made_pingpong, 2, "1k"), 1000 * (e % 2 == 1 ? 9400 : 47000 + 800 * e), 0);
+        made_measured(run, made_cell(run, made_engines[e], &made_pingpong, 2, "1k"),
+                      1000 * (e % 2 == 1 ? 9400 : 47000 + 800 * e), 0);
     run->cells[run->count - 1].outcome = PRONY_FAILED;
     (void)prony_fail(&run->cells[run->count - 1].reason, -EPIPE, "worker 1 was killed by SIGKILL in block 3");
     (void)prony_fail(&made_cell(run, &made_openmp, &made_pingpong, 2, "1k")->reason, -ENOTSUP,

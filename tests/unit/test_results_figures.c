@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "report_run.h"
@@ -32,8 +33,8 @@ static double stat_of(const struct prony_report *report, size_t i, const char *k
 }
 
 /* A visit a time; all samples of a visit are alike. Blocks count from `first`. */
-static struct prony_cell *timed(struct prony_run *run, const struct prony_engine *engine, unsigned workers, unsigned first,
-                                const uint64_t *ns, unsigned n)
+static struct prony_cell *timed(struct prony_run *run, const struct prony_engine *engine, unsigned workers,
+                                unsigned first, const uint64_t *ns, unsigned n)
 {
     struct prony_cell *cell = made_cell(run, engine, &made_primes, workers, "1k");
     cell->outcome = PRONY_OK;
@@ -53,7 +54,8 @@ static struct prony_cell *timed(struct prony_run *run, const struct prony_engine
 
 static void medians_and_intervals(void **state)
 {
-    static const uint64_t serial[] = {2000, 2200, 2400, 2600, 2800, 3000, 3200}, fast[] = {1000, 1100, 1200, 1300, 1400, 1500, 1600};
+    static const uint64_t serial[] = {2000, 2200, 2400, 2600, 2800, 3000, 3200},
+                          fast[] = {1000, 1100, 1200, 1300, 1400, 1500, 1600};
     struct prony_run run;
     struct prony_report *report;
     (void)state;
@@ -170,11 +172,13 @@ static void what_was_not_counted_is_null(void **state)
     run.cells[0].who[1].values[2].status = PRONY_DENIED;
     report = report_of(&run);
     counters = json_object_get(cell_at(report, 0), "counters");
-    event = json_object_get(json_object_get(json_array_get(json_object_get(counters, "workers"), 0), "events"), "PAPI_TOT_INS");
+    event = json_object_get(json_object_get(json_array_get(json_object_get(counters, "workers"), 0), "events"),
+                            "PAPI_TOT_INS");
     assert_true(json_is_null(json_object_get(event, "value")));
     assert_string_equal(prony_json_string(event, "status"), "not supported");
     assert_true(prony_json_string(event, "reason")[0] != '\0');
-    assert_int_equal((int)prony_json_number(json_object_get(json_object_get(counters, "total"), "page-faults"), "value"), 12 + 17);
+    assert_int_equal(
+        (int)prony_json_number(json_object_get(json_object_get(counters, "total"), "page-faults"), "value"), 12 + 17);
     event = json_object_get(json_object_get(counters, "total"), "context-switches"); /* one of two workers was denied */
     assert_true(json_is_null(json_object_get(event, "value")));
     assert_string_equal(prony_json_string(event, "status"), "denied");
@@ -199,7 +203,8 @@ static void redaction_takes_the_host_out(void **state)
     assert_non_null(strstr(all, "/net/HOST/suite.json"));
     assert_null(strstr(all, path));
     assert_true(json_is_null(json_object_get(json_object_get(report->root, "context"), "host")));
-    assert_null(strstr(json_string_value(json_array_get(json_object_get(json_object_get(report->root, "plan"), "notes"), 0)), path));
+    assert_null(strstr(
+        json_string_value(json_array_get(json_object_get(json_object_get(report->root, "plan"), "notes"), 0)), path));
     if (report->xml != NULL) {
         char info[400];
         (void)snprintf(info, sizeof info, "value=\"%s\"", host);

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "results/report.h"
@@ -46,11 +47,11 @@ static bool found(const struct prony_list *findings, const char *id, const char 
 
 static void unsound_reports(void **state)
 {
-    static const char *const wanted[][2] = {{"twice", "more than one cell"},       {"silent", "without a reason"},
-                                            {"idle", "ok without a visit"},        {"unverified", "no answer was verified"},
-                                            {"hollow", "has no samples"},          {"wrong", "not that of its samples"},
-                                            {"wrong", "one PU a worker"},          {"bold", "p99 from 500 operations"},
-                                            {"zero", "does not fit"},              {"zero", "does not say why"}};
+    static const char *const wanted[][2] = {{"twice", "more than one cell"}, {"silent", "without a reason"},
+                                            {"idle", "ok without a visit"},  {"unverified", "no answer was verified"},
+                                            {"hollow", "has no samples"},    {"wrong", "not that of its samples"},
+                                            {"wrong", "one PU a worker"},    {"bold", "p99 from 500 operations"},
+                                            {"zero", "does not fit"},        {"zero", "does not say why"}};
     struct prony_report *report = NULL;
     struct prony_list findings = {0};
     (void)state;
@@ -65,8 +66,8 @@ static void unsound_reports(void **state)
 }
 
 /* Writes a suite's text into a file and reads it. */
-static int suite_read(const char *text, struct prony_row **rows, unsigned *n, struct prony_method *method, char **summary,
-                      struct prony_error *error)
+static int suite_read(const char *text, struct prony_row **rows, unsigned *n, struct prony_method *method,
+                      char **summary, struct prony_error *error)
 {
     char path[] = "/tmp/prony.suite.XXXXXX";
     int fd = mkstemp(path), code;
@@ -86,7 +87,8 @@ static void good_suite(void **state)
     char *summary = NULL;
     unsigned n = 0;
     (void)state;
-    if (suite_read("{\"suite\": \"s\", \"summary\": \"one line\", \"budget\": \"90s\", \"visits\": 7, \"precision\": \"1.5%\",\n"
+    if (suite_read("{\"suite\": \"s\", \"summary\": \"one line\", \"budget\": \"90s\", \"visits\": 7, \"precision\": "
+                   "\"1.5%\",\n"
                    " \"rows\": [{\"engines\": [\"@core\"], \"workloads\": [\"primes\"], \"workers\": [1, \"cores\"]},\n"
                    "  {\"workloads\": [\"empty\"], \"place\": [\"spread\"], \"params\": [\"empty.items=1k,2k\"]}]}",
                    &rows, &n, &method, &summary, &error) != 0)

@@ -292,7 +292,7 @@ static int64_t left_ns(uint64_t deadline)
  * for many: a caller that looked at chunk after chunk would keep a processor from the workers. */
 static int collect(struct progress *map)
 {
-    uint64_t futures[WINDOW];
+    uint64_t futures[WINDOW] = {0};
     int64_t n = map->sent - map->got;
     int code;
     if (map->sent < map->chunks && n > WINDOW / 2)

@@ -6,12 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-#define WIDTH 560u    /* that a card of the page has on a screen, and a phone can still show */
-#define ROWS_MAX 16   /* series in one plot */
-#define LINES_MAX 8   /* lines that can be told apart */
-#define EVENTS_MAX 3  /* panels of counters */
-#define COUNTS_MAX 64 /* different numbers of workers */
-#define LOG_FROM 30.0 /* largest by smallest value from which an axis is logarithmic */
+#define WIDTH 560u     /* that a card of the page has on a screen, and a phone can still show */
+#define ROWS_MAX 16    /* series in one plot */
+#define LINES_MAX 8    /* lines that can be told apart */
+#define EVENTS_MAX 3   /* panels of counters */
+#define COUNTS_MAX 64  /* different numbers of workers */
+#define COUNTS_SHOWN 4 /* of them in a plot of rates: what its key has room for */
+#define LOG_FROM 30.0  /* largest by smallest value from which an axis is logarithmic */
 
 /* Told apart in all common kinds of colour blindness, on light and on dark. */
 static const char *const palette[] = {"#2b7bba", "#e08a00", "#189e78", "#c65d9c",
@@ -175,7 +176,7 @@ void prony_draw_rate(const struct prony_drawing *drawing)
     unsigned counts[COUNTS_MAX], n = 0, workers;
     double most = 0, least = INFINITY, factor;
     char label[128], unit[64];
-    workers = thinned(counts, worker_counts(drawing->view, group, counts, COUNTS_MAX), LINES_MAX);
+    workers = thinned(counts, worker_counts(drawing->view, group, counts, COUNTS_MAX), COUNTS_SHOWN);
     for (unsigned i = 0; i < group->count; i++)
         if (!isnan(prony_view_at(drawing->view, group, i)->rate.value))
             (void)row_of(rows, &n, ROWS_MAX, prony_view_at(drawing->view, group, i)->series);

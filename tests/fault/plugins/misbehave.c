@@ -25,6 +25,7 @@ static int misbehave(struct prony_worker *worker, const struct prony_task *task)
         case FAIL:
             return -EIO;
         case SEGV:
+            (void)signal(SIGSEGV, SIG_DFL); /* a sanitizer has its own handler */
             (void)raise(SIGSEGV);
             break;
         case EXIT:

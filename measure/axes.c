@@ -412,8 +412,8 @@ static int unknown_key(const struct prony_param_axis *axis, const struct everyon
             for (; option != NULL && option->name != NULL; option++)
                 add_name(names, &n, option->name);
     }
-    if (axis->scope == NULL)
-        add_name(names, &n, prony_cell_options[0].name);
+    for (const struct prony_option *own = prony_cell_options; axis->scope == NULL && own->name != NULL; own++)
+        add_name(names, &n, own->name);
     return prony_fail(error, -ENOENT, "%s has %s parameter '%s'%s (prony list workloads shows them)",
                       axis->scope == NULL ? "nothing in this plan" : axis->scope, axis->scope == NULL ? "a" : "no",
                       axis->key, prony_text_nearest(axis->key, names, hint, sizeof hint));

@@ -6,6 +6,8 @@
 
 const struct prony_option prony_cell_options[] = {
     {"chunk", PRONY_INT, "0", 0, 1e12, NULL, "items a worker takes at once from a map; 0: the engine's choice"},
+    {"repeats", PRONY_INT, "0", 0, 1e12, NULL,
+     "repetitions in a sample; 0: calibrated, so that a sample is long enough"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
 };
 

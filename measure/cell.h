@@ -77,8 +77,12 @@ struct prony_cell {
     uint64_t spent_ns;               /* wall time given to the cell */
 };
 
-/* Parameters of a cell that belong to no plug-in: `chunk`. Set as -p chunk=. */
+/* Parameters of a cell that belong to no plug-in, set as -p chunk= and -p repeats=. `chunk`, the first, is for maps. */
 extern const struct prony_option prony_cell_options[];
+static inline const struct prony_option *prony_cell_options_of(const struct prony_workload *workload)
+{
+    return workload->shape == PRONY_MAP ? prony_cell_options : prony_cell_options + 1;
+}
 
 struct prony_method {
     unsigned visits;  /* asked; at least 6 for a 95% interval */

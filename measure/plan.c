@@ -79,10 +79,8 @@ static struct tables tables_of(const struct point *point)
         tables.table[tables.count].owner = point->channel->head->name;
         tables.table[tables.count++].options = point->channel->head->options;
     }
-    if (workload_of(point->workload)->shape == PRONY_MAP) {
-        tables.table[tables.count].owner = "";
-        tables.table[tables.count++].options = prony_cell_options;
-    }
+    tables.table[tables.count].owner = "";
+    tables.table[tables.count++].options = prony_cell_options_of(workload_of(point->workload));
     return tables;
 }
 
@@ -294,8 +292,7 @@ static int set_params(const struct point *point, struct prony_cell *cell, struct
     if (code == 0 && channel != NULL)
         code = set_table(point, channel->head->name, channel->head->options, true, &cell->channel_params, cell, error);
     if (code == 0)
-        code = set_table(point, "", prony_cell_options, own && cell->workload->shape == PRONY_MAP, &cell->own_params,
-                         cell, error);
+        code = set_table(point, "", prony_cell_options_of(cell->workload), own, &cell->own_params, cell, error);
     return code;
 }
 

@@ -70,7 +70,7 @@ static int take(struct prony_host *host, int64_t repeats, bool counted, struct s
 static int calibrate(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
 {
     uint64_t started = prony_now_ns();
-    int64_t repeats = 1;
+    int64_t fixed = prony_param_int(&host->own_params, "repeats"), repeats = fixed > 0 ? fixed : 1;
     struct sample sample;
     int code;
     for (;;) {
@@ -80,7 +80,7 @@ static int calibrate(struct prony_host *host, const struct prony_order *order, s
             return code;
         answer->verified++;
         answer->calibrate_ns = sample.ns / (uint64_t)repeats;
-        if ((double)sample.ns >= 0.7 * (double)order->target_ns ||
+        if (fixed > 0 || (double)sample.ns >= 0.7 * (double)order->target_ns ||
             prony_now_ns() - started > (uint64_t)order->limit_ns / 2)
             break;
         want = (double)repeats * (double)order->target_ns / (double)(sample.ns == 0 ? 1 : sample.ns);

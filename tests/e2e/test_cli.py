@@ -135,7 +135,7 @@ class Plans(ProgramTest):
         self.assertEqual(sum(cell["baseline"] for cell in cells.values()), 1)
         cell = cells["primes/thread/n2/spread/chunk=8"]
         self.assertEqual(cell["placement"], {"policy": "spread", "pus": [0, 4], "oversubscribed": False})
-        self.assertEqual(cell["params"]["cell"], {"chunk": "8"})
+        self.assertEqual(cell["params"]["cell"], {"chunk": "8", "repeats": "0"})
         self.assertEqual((cell["engine"], cell["workload"], cell["workers"], cell["status"]),
                          ("thread", "primes", 2, "pending"))
 

@@ -96,6 +96,7 @@ struct prony_method {
     int64_t budget_ns;  /* of the whole run; 0: none */
     int64_t timeout_ns; /* of one step of one cell */
     uint64_t seed;
+    bool weak;                             /* weak scaling: `items` grow with the workers; else they stay */
     const struct prony_provider *provider; /* NULL: none */
     char provider_why[160];                /* why this one, when it was `auto`; empty otherwise */
     struct prony_list events;

@@ -146,6 +146,9 @@ static int check(enum prony_law law, const struct prony_scaling_point *points, s
     for (size_t i = 0; i < n; i++) {
         if (points[i].visits == 0 || !(points[i].workers >= 1))
             return -EINVAL;
+        for (size_t j = 0; j < i; j++)
+            if (points[j].workers == points[i].workers)
+                return -EINVAL;
         for (size_t j = 0; j < points[i].visits; j++)
             if (!(points[i].rates[j] > 0 && points[i].rates[j] < INFINITY))
                 return -EINVAL;

@@ -38,7 +38,7 @@ struct prony_scaling {
 
 /* Fits the law to the medians of the points, and again to `resamples` draws of each point's visits with replacement, for
  * the intervals (percentile bootstrap; Efron and Tibshirani 1993, 13). Points have different numbers of workers.
- * -ERANGE: fewer points than prony_law_least; -EINVAL: a rate that is not positive, or a point without one;
+ * -ERANGE: fewer points than prony_law_least; -EINVAL: a rate that is not positive, or a point without one, two points with the same workers;
  * -EDOM: no fit was found; -ENOMEM. */
 int prony_scaling_fit(enum prony_law law, const struct prony_scaling_point *points, size_t n, unsigned resamples,
                       uint64_t seed, struct prony_scaling *fit);

@@ -115,6 +115,9 @@ static void test_refused(void **state)
     assert_int_equal(prony_scaling_fit(PRONY_USL, curve.points, 3, 10, 1, &fit), -ERANGE);
     assert_int_equal(prony_scaling_fit(PRONY_AMDAHL, curve.points, 2, 10, 1, &fit), -ERANGE);
     assert_int_equal(prony_scaling_fit(PRONY_AMDAHL, curve.points, 3, 10, 1, &fit), 0);
+    curve.points[3].workers = 2;
+    assert_int_equal(prony_scaling_fit(PRONY_USL, curve.points, 4, 10, 1, &fit), -EINVAL);
+    curve.points[3].workers = 8;
     curve.rates[1][2] = 0;
     assert_int_equal(prony_scaling_fit(PRONY_USL, curve.points, 4, 10, 1, &fit), -EINVAL);
     curve.points[1].visits = 0;

@@ -458,3 +458,15 @@ int prony_axes_check(struct prony_axes *axes, unsigned n, struct prony_error *er
     free(all.head);
     return code;
 }
+
+void prony_row_free(struct prony_row *row)
+{
+    prony_list_free(&row->engines);
+    prony_list_free(&row->workloads);
+    prony_list_free(&row->channels);
+    prony_list_free(&row->workers);
+    prony_list_free(&row->places);
+    prony_list_free(&row->params);
+    row->named = 0;
+    row->oversubscribe = false;
+}

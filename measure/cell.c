@@ -32,6 +32,7 @@ void prony_cell_free(struct prony_cell *cell)
     for (unsigned i = 0; i < cell->visits_count; i++)
         free(cell->visits[i].samples_ns);
     free(cell->visits);
+    free(cell->warm_ns);
     for (unsigned i = 0; cell->who != NULL && i < cell->workers; i++)
         free(cell->who[i].values);
     free(cell->who);

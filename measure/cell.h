@@ -8,6 +8,7 @@
 #include "base/params.h"
 #include "base/registry.h"
 #include "base/text.h"
+#include "stats/steady.h"
 #include "topology/topology.h"
 
 enum prony_outcome { PRONY_PENDING, PRONY_OK, PRONY_FAILED, PRONY_SKIPPED, PRONY_INTERRUPTED };
@@ -62,8 +63,11 @@ struct prony_cell {
     struct prony_error reason; /* why it failed or was skipped */
     int64_t repeats;           /* calibrated */
     uint64_t calibrate_ns;     /* what one repetition took at calibration */
-    unsigned warm_samples;     /* before it was steady */
-    bool steady;               /* false: warm-up ended by its limit, not by steadiness */
+    unsigned warm_samples;     /* of the warm-up that ran worst, among the launches */
+    unsigned steady_from;      /* the first of its samples that belongs to the last level; warm_samples: none does */
+    enum prony_course course;  /* of that warm-up */
+    uint64_t *warm_ns;         /* its samples; NULL: none */
+    bool steady;               /* of all launches; false: warm-up ended by its limit, not by steadiness */
     int caller_pu;
     char about[128];     /* the engine's runtime, in its own words: "CPython 3.11.2, GIL on"; may be empty */
     double caller_share; /* of the items, done by the caller's own thread; NaN: not known */
@@ -92,6 +96,7 @@ struct prony_method {
     int64_t budget_ns;  /* of the whole run; 0: none */
     int64_t timeout_ns; /* of one step of one cell */
     uint64_t seed;
+    bool weak;                             /* weak scaling: `items` grow with the workers; else they stay */
     const struct prony_provider *provider; /* NULL: none */
     char provider_why[160];                /* why this one, when it was `auto`; empty otherwise */
     struct prony_list events;

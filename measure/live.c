@@ -59,11 +59,41 @@ static bool ask(struct prony_bout *bout, struct prony_live *live, const struct p
     return error.code == 0 || give_up(bout, live, &error);
 }
 
+/* Samples as fields of a line of the journal. */
+static void samples_say(const uint64_t *ns, unsigned n, char *text, size_t bytes)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (unsigned i = 0; i < n && used < bytes; i++)
+        used += (size_t)snprintf(text + used, bytes - used, "\t%llu", (unsigned long long)ns[i]);
+}
+
+/* Of several launches the one that ran worst is kept: a course that cannot be told is the worst of all. */
+static void keep_warm_up(struct prony_live *live, const struct prony_answer *answer)
+{
+    struct prony_cell *cell = live->cell;
+    enum prony_course course = (enum prony_course)answer->course;
+    uint64_t *kept;
+    if (cell->warm_ns != NULL &&
+        (cell->course == PRONY_COURSE_UNKNOWN || (course != PRONY_COURSE_UNKNOWN && course <= cell->course)))
+        return;
+    kept = malloc((answer->warm_samples + 1u) * sizeof *kept);
+    if (kept == NULL)
+        return;
+    memcpy(kept, answer->warm_ns, answer->warm_samples * sizeof *kept);
+    free(cell->warm_ns);
+    cell->warm_ns = kept;
+    cell->warm_samples = answer->warm_samples;
+    cell->course = course;
+    cell->steady_from = answer->steady_from;
+}
+
 static bool warm(struct prony_bout *bout, struct prony_live *live)
 {
     struct prony_order order = {.kind = PRONY_ORDER_WARM, .target_ns = bout->target_ns};
     struct prony_cell *cell = live->cell;
     struct prony_answer answer;
+    char samples[PRONY_WARM_MOST * 21 + 1];
     order.limit_ns = 30 * bout->target_ns > 50000000 ? 30 * bout->target_ns : 50000000;
     if (!ask(bout, live, &order, &answer))
         return false;
@@ -72,11 +102,12 @@ static bool warm(struct prony_bout *bout, struct prony_live *live)
         cell->calibrate_ns = answer.calibrate_ns;
         cell->steady = true;
     }
-    cell->warm_samples = answer.warm_samples > cell->warm_samples ? answer.warm_samples : cell->warm_samples;
-    cell->steady = cell->steady && answer.steady != 0;
-    prony_journal_say(&bout->journal, "warm\t%u\t%lld\t%llu\t%u\t%s", live->number, (long long)answer.repeats,
+    cell->steady = cell->steady && prony_course_is_steady((enum prony_course)answer.course);
+    keep_warm_up(live, &answer);
+    samples_say(answer.warm_ns, answer.warm_samples, samples, sizeof samples);
+    prony_journal_say(&bout->journal, "warm\t%u\t%lld\t%llu\t%u\t%s\t%u%s", live->number, (long long)answer.repeats,
                       (unsigned long long)answer.calibrate_ns, answer.warm_samples,
-                      answer.steady ? "steady" : "unsteady");
+                      prony_course_name((enum prony_course)answer.course), answer.steady_from, samples);
     return true;
 }
 
@@ -182,10 +213,7 @@ static void journal_visit(struct prony_bout *bout, const struct prony_live *live
 {
     const struct prony_disturbed *d = &visit->disturbed;
     char samples[PRONY_SAMPLES_MOST * 21 + 1];
-    size_t used = 0;
-    for (unsigned i = 0; i < visit->samples; i++)
-        used +=
-            (size_t)snprintf(samples + used, sizeof samples - used, "\t%llu", (unsigned long long)visit->samples_ns[i]);
+    samples_say(visit->samples_ns, visit->samples, samples, sizeof samples);
     prony_journal_say(&bout->journal, "visit\t%u\t%u\t%u\t%llu\t%.1f\t%.1f\t%.0f\t%.0f\t%llu\t%llu\t%llu%s",
                       live->number, visit->block, visit->launch, (unsigned long long)visit->t_ns, d->before.line_ns,
                       d->after.line_ns, d->before.compute_ns, d->after.compute_ns, (unsigned long long)d->steal_ns,

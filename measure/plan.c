@@ -44,6 +44,7 @@ struct point {
     const char *place;
     unsigned choice[AXES_MOST];
     bool baseline;
+    unsigned factor; /* weak scaling: by which `items` are multiplied; 1 else */
 };
 
 /* The option tables that a point sets, in the order of the id. */
@@ -86,7 +87,8 @@ static struct tables tables_of(const struct point *point)
 
 /* Ids */
 
-/* "primes/thread/n2/compact/items=1000,chunk=8": what was given, never what is default. NULL: no memory. */
+/* "primes/thread/n2/compact/items=1000,chunk=8": what was given, never what is default. Where weak scaling multiplies
+ * the items, "/x2" follows. NULL: no memory. */
 static char *id_of(const struct point *point)
 {
     const struct prony_axes *axes = point->axes;
@@ -116,6 +118,8 @@ static char *id_of(const struct point *point)
             separator = ',';
         }
     }
+    if (point->factor > 1)
+        (void)fprintf(out, "/x%u", point->factor);
     if (fclose(out) != 0) {
         free(id);
         return NULL;
@@ -280,12 +284,41 @@ static int set_table(const struct point *point, const char *owner, const struct 
     return code;
 }
 
+static bool has_items(const struct point *point)
+{
+    enum prony_shape shape = workload_of(point->workload)->shape;
+    return (shape == PRONY_MAP || shape == PRONY_TASKS) &&
+           prony_option_find(point->workload->head->options, "items") != NULL;
+}
+
+/* Weak scaling: as much work for each worker as the plan says for one. */
+static int grow_items(const struct point *point, struct prony_cell *cell, struct prony_error *error)
+{
+    struct prony_error reason = {0, ""};
+    char text[32];
+    int code;
+    if (point->factor <= 1)
+        return 0;
+    (void)snprintf(text, sizeof text, "%lld",
+                   (long long)prony_param_int(&cell->workload_params, "items") * (long long)point->factor);
+    code = prony_params_set(&cell->workload_params, "items", text, &reason);
+    if (code == 0 || code == -ENOMEM) {
+        *error = reason;
+        return code;
+    }
+    (void)prony_fail_within(&reason, code, "%u times the items", point->factor);
+    cell->reason = reason;
+    return skip_cell(cell);
+}
+
 static int set_params(const struct point *point, struct prony_cell *cell, struct prony_error *error)
 {
     const struct prony_pick *channel = point->channel;
     bool own = !point->baseline;
     int code = set_table(point, point->workload->head->name, point->workload->head->options, true,
                          &cell->workload_params, cell, error);
+    if (code == 0)
+        code = grow_items(point, cell, error);
     if (code == 0)
         code = set_table(point, point->engine->head->name, point->engine->head->options, own, &cell->engine_params,
                          cell, error);
@@ -465,6 +498,7 @@ static int expand_pair(struct expansion *x, struct point *point, struct prony_er
                     x->folded = x->folded || (axes->named & PRONY_NAMED_WORKERS) != 0;
                     point->workers = 1;
                 }
+                point->factor = x->run->method.weak && has_items(point) ? point->workers : 1;
                 code = add_points(x, point, error);
             }
         }
@@ -549,16 +583,4 @@ int64_t prony_plan_least_ns(const struct prony_run *run)
             total += (int64_t)(method->launches == 0 ? 1 : method->launches) * host_ns +
                      (int64_t)method->visits * (visit_ns + method->samples * sample_ns);
     return total;
-}
-
-void prony_row_free(struct prony_row *row)
-{
-    prony_list_free(&row->engines);
-    prony_list_free(&row->workloads);
-    prony_list_free(&row->channels);
-    prony_list_free(&row->workers);
-    prony_list_free(&row->places);
-    prony_list_free(&row->params);
-    row->named = 0;
-    row->oversubscribe = false;
 }

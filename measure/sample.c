@@ -2,13 +2,14 @@
 #include "base/clock.h"
 #include "measure/host.h"
 #include "stats/stats.h"
+#include "stats/steady.h"
 
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
-enum { WARM_MOST = 200, WARM_WINDOW = 4, REWARM = 1 };
-static const double warm_tolerance = 0.05;
+enum { WARM_LOOK = 4, REWARM = 1 }; /* look: at the course of the warm-up, after so many samples */
+static const double warm_tolerance = 0.03;
 
 struct sample {
     uint64_t ns;
@@ -93,24 +94,30 @@ static int calibrate(struct prony_host *host, const struct prony_order *order, s
     return 0;
 }
 
+/* Samples until their course is steady, or the limit. */
 void prony_host_warm(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
 {
-    double series[WARM_MOST];
+    double series[PRONY_WARM_MOST];
     uint64_t started = prony_now_ns();
+    struct prony_steady steady = {PRONY_COURSE_UNKNOWN, 0, 0};
     unsigned n = 0;
+    bool last = false;
     if (prony_host_unpark(host, &answer->error) != 0 || calibrate(host, order, answer) != 0)
         return;
-    while (n < WARM_MOST) {
+    while (!last && !prony_course_is_steady(steady.course)) {
         struct sample sample;
         if (take(host, answer->repeats, false, &sample, &answer->error) != 0)
             return;
         answer->verified++;
+        answer->warm_ns[n] = sample.ns;
         series[n++] = (double)sample.ns;
-        answer->steady = prony_is_steady(series, n, WARM_WINDOW, warm_tolerance);
-        if (answer->steady || prony_now_ns() - started > (uint64_t)order->limit_ns)
-            break;
+        last = n == PRONY_WARM_MOST || prony_now_ns() - started > (uint64_t)order->limit_ns;
+        if (last || n % WARM_LOOK == 0)
+            steady = prony_steady_find(series, n, warm_tolerance);
     }
     answer->warm_samples = n;
+    answer->course = steady.course;
+    answer->steady_from = (uint32_t)steady.from;
     prony_host_park(host);
 }
 

@@ -15,7 +15,7 @@ enum prony_order_kind {
     PRONY_ORDER_CLOSE
 };
 
-enum { PRONY_SAMPLES_MOST = 64, PRONY_ORDER_TEXT = 32 * 1024, PRONY_PHASES = 7 };
+enum { PRONY_SAMPLES_MOST = 64, PRONY_WARM_MOST = 200, PRONY_ORDER_TEXT = 32 * 1024, PRONY_PHASES = 7 };
 
 struct prony_order {
     uint32_t kind;
@@ -28,12 +28,13 @@ struct prony_order {
 };
 
 struct prony_answer {
-    struct prony_error error; /* code 0: done; -ENOTSUP: cannot here; else failed */
-    uint32_t samples, warm_samples, steady, pad;
+    struct prony_error error;                            /* code 0: done; -ENOTSUP: cannot here; else failed */
+    uint32_t samples, warm_samples, course, steady_from; /* course: enum prony_course */
     int64_t repeats, shortfall, verified;
     uint64_t calibrate_ns;
     uint64_t samples_ns[PRONY_SAMPLES_MOST];
     uint64_t phases_ns[PRONY_PHASES]; /* medians */
+    uint64_t warm_ns[PRONY_WARM_MOST];
     char about[128];
 };
 

@@ -245,6 +245,18 @@ static const char *shape_name(enum prony_shape shape)
     return names[shape];
 }
 
+static json_t *warm_json(const struct prony_cell *cell)
+{
+    json_t *samples = json_array();
+    bool any = cell->warm_samples > 0;
+    for (unsigned i = 0; cell->warm_ns != NULL && i < cell->warm_samples; i++)
+        (void)json_array_append_new(samples, prony_json_count(cell->warm_ns[i]));
+    return json_pack("{s:i, s:b, s:o, s:o, s:o, s:o}", "samples", (int)cell->warm_samples, "steady", cell->steady,
+                     "course", prony_json_text(any ? prony_course_name(cell->course) : NULL), "steady_from",
+                     any && prony_course_is_steady(cell->course) ? json_integer(cell->steady_from) : json_null(),
+                     "samples_ns", samples, "calibrate_ns", prony_json_count(cell->calibrate_ns));
+}
+
 json_t *prony_cell_json(const struct prony_run *run, const struct prony_cell *cell)
 {
     enum prony_outcome outcome = cell->outcome == PRONY_PENDING ? PRONY_INTERRUPTED : cell->outcome;
@@ -257,8 +269,7 @@ json_t *prony_cell_json(const struct prony_run *run, const struct prony_cell *ce
                      cell->baseline, "dry", (cell->engine->head.caps & PRONY_CAP_DRY) != 0, "about",
                      prony_json_text(cell->about), "status", prony_outcome_name(outcome), "reason",
                      prony_json_text(reason_of(cell)));
-    warm = json_pack("{s:i, s:b, s:o}", "samples", (int)cell->warm_samples, "steady", cell->steady, "calibrate_ns",
-                     prony_json_count(cell->calibrate_ns));
+    warm = warm_json(cell);
     figures = json_pack(
         "{s:I, s:o, s:o, s:I, s:o, s:i, s:o, s:n, s:o, s:o, s:o, s:o, s:I, s:o}", "items", (json_int_t)cell->need.items,
         "unit", prony_json_text(cell->workload->unit), "operations",

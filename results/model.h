@@ -57,6 +57,9 @@ int prony_context_redact(struct prony_report *report);
  * cells, in the same order. */
 int prony_stats_add(const struct prony_run *run, json_t *cells);
 
+/* Laws of scaling fitted to each series of cells that differ in their workers only; an array. */
+json_t *prony_scaling_json(const struct prony_run *run);
+
 /* The layout of report.json: one line a cell. */
 int prony_report_dump(const struct prony_report *report, FILE *out);
 int prony_report_markdown(const struct prony_report *report, FILE *out);

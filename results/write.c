@@ -15,9 +15,20 @@ static int dump_value(const json_t *root, const char *key, size_t indent, FILE *
     return json_dumpf(json_object_get(root, key), out, indent | JSON_REAL_PRECISION(12));
 }
 
+static bool is_written_above(const char *key)
+{
+    static const char *const above[] = {"schema", "tool", "context", "plan", "cells"};
+    for (size_t i = 0; i < sizeof above / sizeof above[0]; i++)
+        if (strcmp(key, above[i]) == 0)
+            return true;
+    return false;
+}
+
 int prony_report_dump(const struct prony_report *report, FILE *out)
 {
     const json_t *cell;
+    json_t *value;
+    const char *key;
     size_t i;
     int bad = 0;
     (void)fprintf(out, "{\"schema\": \"%s\",\n", PRONY_REPORT_SCHEMA);
@@ -32,7 +43,15 @@ int prony_report_dump(const struct prony_report *report, FILE *out)
         bad |= fputs(i == 0 ? "\n" : ",\n", out) < 0;
         bad |= json_dumpf(cell, out, JSON_COMPACT | JSON_REAL_PRECISION(12));
     }
-    bad |= fputs("\n]}\n", out) < 0;
+    bad |= fputs("\n]", out) < 0;
+    json_object_foreach(report->root, key, value)
+    {
+        if (is_written_above(key))
+            continue;
+        bad |= fputs(",\n", out) < 0;
+        bad |= dump_value(report->root, key, JSON_COMPACT, out);
+    }
+    bad |= fputs("}\n", out) < 0;
     return bad != 0 || ferror(out) ? -EIO : 0;
 }
 

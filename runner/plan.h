@@ -11,6 +11,7 @@ struct runner_request {
     int64_t budget_ns, timeout_ns, seed;
     double precision;
     unsigned visits, launches, samples;
+    const char *scaling; /* strong or weak; NULL: strong */
     bool oversubscribe, dry_run, redact, json, quiet, verbose;
 };
 

@@ -34,6 +34,8 @@ static const struct runner_option options[] = {
     {0, "plugin", "FILE", TAKE_EACH, AT(plugins), 0, 0, "loads a plug-in from a shared object", NULL},
     {0, "oversubscribe", NULL, TAKE_FLAG, AT(oversubscribe), 0, 0, "allows more workers than PUs, and marks them",
      NULL},
+    {0, "scaling", "strong|weak", TAKE_TEXT, AT(scaling), 0, 0,
+     "strong: the same items for any number of workers; weak: items times workers (default strong)", NULL},
     {0, "topology", "SOURCE", TAKE_TEXT, AT(topology), 0, 0,
      "plans for another machine: an hwloc XML file or synthetic:STRING (with --dry-run)", NULL},
     {0, "dry-run", NULL, TAKE_FLAG, AT(dry_run), 0, 0, "shows the plan and measures nothing", NULL},

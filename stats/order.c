@@ -1,4 +1,4 @@
-/* Order statistics: medians, quantiles, the sign-test interval, steadiness. */
+/* Order statistics: medians, quantiles, the sign-test interval. */
 #include "stats/stats.h"
 
 #include <gsl/gsl_cdf.h>
@@ -86,14 +86,4 @@ struct prony_interval prony_median_interval(const double *values, size_t n, doub
     interval.coverage = coverage(n, k);
     free(sorted);
     return interval;
-}
-
-bool prony_is_steady(const double *values, size_t n, size_t window, double tolerance)
-{
-    double before, last;
-    if (window == 0 || n / 2 < window)
-        return false;
-    before = prony_median(values + n - 2 * window, window);
-    last = prony_median(values + n - window, window);
-    return fabs(last - before) <= tolerance * fabs(before); /* false for NaN */
 }

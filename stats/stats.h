@@ -38,8 +38,4 @@ uint64_t prony_random_below(uint64_t *state, uint64_t n);
 /* Order of 0 .. n-1 as a pure function of (seed, block): Fisher and Yates. */
 void prony_shuffle(unsigned *order, unsigned n, uint64_t seed, uint64_t block);
 
-/* Is the tail of a series steady? True when the medians of its last two windows of `window` values differ by at most
- * `tolerance` (a fraction). False when n < 2 x window. */
-bool prony_is_steady(const double *values, size_t n, size_t window, double tolerance);
-
 #endif

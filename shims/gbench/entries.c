@@ -14,7 +14,6 @@ enum rank { OF_CALLER, OF_PROCESSES, OF_THREADS, OF_RUNTIMES, RANKS };
 struct entry {
     char name[128];
     struct gbench_wish wish;
-    bool dry;         /* the engine runs no kernels: there is no answer to check */
     bool workers_arg; /* the number of workers is the benchmark's argument */
     bool size_arg;
     enum rank rank;
@@ -45,6 +44,12 @@ static int stand_for(const struct gbench_wish *wish, struct prony_error *error)
     code = gbench_stand_open(&stand, wish, ground, error);
     stands = *wish;
     return code;
+}
+
+/* The engine runs no kernels: nothing can be counted in its workers, and a map leaves no answer to check. */
+static bool is_dry(const struct entry *entry)
+{
+    return (entry->wish.engine->head.caps & PRONY_CAP_DRY) != 0;
 }
 
 static void fail_run(struct prony_gbench_state *state, int code, const struct prony_error *error)
@@ -96,6 +101,7 @@ static int sample(struct prony_gbench_state *state, const struct entry *entry, s
     struct prony_host *host = &stand.host;
     struct prony_bench *bench = &host->bench;
     struct prony_value before[PRONY_EVENTS_MAX];
+    const bool counting = host->counting && !is_dry(entry);
     char text[96];
     int code = prony_host_unpark(host, error);
     memset(&bench->tally, 0, sizeof bench->tally);
@@ -103,7 +109,7 @@ static int sample(struct prony_gbench_state *state, const struct entry *entry, s
     *bench->error = (struct prony_error){0, ""};
     if (host->workload->poison != NULL)
         host->workload->poison(bench);
-    if (code == 0 && host->counting) {
+    if (code == 0 && counting) {
         add_up(before);
         code = prony_host_gang(host, PRONY_OWN_COUNT_BEGIN, 0, "reading counters", error);
     }
@@ -116,11 +122,11 @@ static int sample(struct prony_gbench_state *state, const struct entry *entry, s
         return bench->error->text[0] != '\0'
                    ? prony_fail(error, code, "%s", bench->error->text)
                    : prony_fail(error, code, "the engine failed: %s", prony_code_text(code, text, sizeof text));
-    if (host->counting)
+    if (counting)
         code = prony_host_gang(host, PRONY_OWN_COUNT_END, 0, "reading counters", error);
-    if (code == 0 && host->counting)
+    if (code == 0 && counting)
         show_counters(state, before);
-    if (code == 0 && !entry->dry)
+    if (code == 0 && !(is_dry(entry) && host->workload->shape == PRONY_MAP))
         code = prony_host_check(host, error);
     bench->sample++;
     if (code == 0)
@@ -153,7 +159,7 @@ static void run(struct prony_gbench_state *state, void *context)
     if (entry->size_arg)
         prony_gbench_bytes(state, 2 * n * need->items * wish.size);
     prony_gbench_label(state, "%lld x %s%s", (long long)need->items, wish.workload->unit,
-                       entry->dry ? ", no kernel runs" : "");
+                       is_dry(entry) ? ", no kernel runs" : "");
 }
 
 /* Room for one more, behind all of its rank and before the next. */
@@ -227,7 +233,6 @@ static int add_engine(const struct prony_engine *engine, struct prony_error *err
         (void)snprintf(entry->name, sizeof entry->name, "%s/%s", both[i].verb, engine->head.name);
         entry->wish = (struct gbench_wish){.engine = engine, .workload = workload};
         entry->workers_arg = true;
-        entry->dry = (engine->head.caps & PRONY_CAP_DRY) != 0 && both[i].cap == PRONY_CAP_MAP;
     }
     return 0;
 }

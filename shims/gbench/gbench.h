@@ -89,8 +89,8 @@ enum {
 };
 int prony_gbench_clocks(struct prony_gbench *family, unsigned clocks);
 
-/* How the time grows with prony_gbench_complexity_n: a class to fit, AUTO: the best of them, or a function of n whose
- * coefficient is fitted. */
+/* How the time grows with prony_gbench_complexity_n: a class to fit, AUTO: the one that fits CPU time best, or a
+ * function of n whose coefficient is fitted. */
 enum prony_gbench_order {
     PRONY_GBENCH_O_1,
     PRONY_GBENCH_O_N,

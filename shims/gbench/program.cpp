@@ -52,7 +52,10 @@ int prony_gbench_run(const char *filter, size_t *matched, struct prony_error *er
     if (mistake.code != 0)
         return prony_fail(error, mistake.code, "%s", mistake.text);
     try {
-        count = filter == nullptr ? benchmark::RunSpecifiedBenchmarks() : benchmark::RunSpecifiedBenchmarks(filter);
+        /* Given to it each time: 1.7.1 frees its own after the first run, and uses it in the second. */
+        benchmark::BenchmarkReporter *display = benchmark::CreateDefaultDisplayReporter();
+        count = filter == nullptr ? benchmark::RunSpecifiedBenchmarks(display)
+                                  : benchmark::RunSpecifiedBenchmarks(display, nullptr, filter);
     } catch (const std::exception &said) {
         return prony_fail(error, -ENOMEM, "the library failed: %s", said.what());
     }

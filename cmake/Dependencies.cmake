@@ -9,3 +9,17 @@ pkg_check_modules(PAPI IMPORTED_TARGET papi)                   # counters, optio
 if(NOT PRONY_SANITIZE MATCHES "thread")
     find_package(OpenMP COMPONENTS C)                          # engines, optional; libgomp knows nothing of TSan
 endif()
+
+# shims/gbench, optional: the only C++, so the language is switched on only with it.
+find_package(benchmark QUIET CONFIG)
+if(benchmark_FOUND)
+    include(CheckLanguage)
+    check_language(CXX)
+endif()
+if(NOT benchmark_FOUND)
+    set(PRONY_GBENCH_ABSENT "Google Benchmark was not found: install libbenchmark-dev")
+elseif(NOT CMAKE_CXX_COMPILER)
+    set(PRONY_GBENCH_ABSENT "there is no C++ compiler: install g++")
+else()
+    enable_language(CXX)
+endif()

@@ -16,7 +16,7 @@ struct sample {
     uint64_t phases_ns[PRONY_PHASES];
 };
 
-static int check(struct prony_host *host, struct prony_error *error)
+int prony_host_check(struct prony_host *host, struct prony_error *error)
 {
     struct prony_bench *bench = &host->bench;
     char text[96];
@@ -59,7 +59,7 @@ static int take(struct prony_host *host, int64_t repeats, bool counted, struct s
     if (counted)
         code = prony_host_gang(host, PRONY_OWN_COUNT_END, 0, "reading counters", error);
     if (code == 0)
-        code = check(host, error);
+        code = prony_host_check(host, error);
     sample->ns = bench->ns[0] != 0 ? bench->ns[0] : ended - begun;
     memcpy(sample->phases_ns, &bench->ns[1], sizeof sample->phases_ns);
     bench->sample++;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,8 +129,9 @@ static void test_as_sh(void **state)
         for (size_t i = 0; i < length; i++)
             text[i] = letters[(size_t)random() % (sizeof letters - 1)];
         text[length < sizeof text ? length : length - 1] = '\0';
-        if (prony_words_split(text, &words, &error) == 0) {
-            prony_list_free(&words);
+        bool taken = prony_words_split(text, &words, &error) == 0;
+        prony_list_free(&words);
+        if (taken) {
             tried++;
             (void)snprintf(command, sizeof command, "printf '%%s\\n' %s", text);
             pipe = popen(command, "re");

@@ -139,13 +139,8 @@ static int contest_reopen(struct prony_ab_contest *contest, const struct bout *b
 static int grow(struct prony_ab_contest *contest, const struct bout *bout)
 {
     unsigned room = contest->room == 0 ? 32 : 2 * contest->room;
-    char *order;
     if (contest->pairs < contest->room)
         return 0;
-    order = realloc(contest->order, room);
-    if (order == NULL)
-        return out_of_memory(bout->error);
-    contest->order = order;
     for (unsigned i = 0; i < contest->series_count; i++) {
         double **arrays[] = {&contest->series[i].value[PRONY_BASE], &contest->series[i].value[PRONY_HEAD],
                              &contest->series[i].d};
@@ -185,6 +180,21 @@ static int same_benchmarks(const struct prony_ab_contest *contest, const struct 
     return 0;
 }
 
+/* Notes which launch came when. */
+static int note(struct prony_ab *ab, const struct prony_ab_contest *contest, enum prony_side side)
+{
+    if (ab->sequence_count == ab->sequence_room) {
+        unsigned room = ab->sequence_room == 0 ? 128 : 2 * ab->sequence_room;
+        char *grown = realloc(ab->sequence, room);
+        if (grown == NULL)
+            return -ENOMEM;
+        ab->sequence = grown;
+        ab->sequence_room = room;
+    }
+    ab->sequence[ab->sequence_count++] = (contest == &ab->null ? "ab" : "AB")[side];
+    return 0;
+}
+
 static int take(struct prony_ab_contest *contest, const struct bout *bout, enum prony_side side)
 {
     struct prony_readings readings = {NULL, 0, 0, 0};
@@ -195,6 +205,8 @@ static int take(struct prony_ab_contest *contest, const struct bout *bout, enum 
         code = same_benchmarks(contest, bout, &readings, side);
     if (code == 0)
         code = grow(contest, bout);
+    if (code == 0 && note(bout->ab, contest, side) != 0)
+        code = out_of_memory(bout->error);
     for (unsigned i = 0; code == 0 && i < contest->series_count; i++) {
         struct prony_ab_series *series = &contest->series[i];
         const struct prony_reading *found = prony_readings_find(&readings, series->benchmark, series->metric, i);
@@ -219,7 +231,7 @@ static int take_pair(struct prony_ab_contest *contest, const struct bout *bout, 
         double d = log(series->value[PRONY_HEAD][contest->pairs]) - log(series->value[PRONY_BASE][contest->pairs]);
         series->d[contest->pairs] = series->primary && bout->plan->higher ? -d : d;
     }
-    contest->order[contest->pairs++] = head_first ? 'b' : 'a';
+    contest->pairs++;
     return 0;
 }
 
@@ -453,7 +465,6 @@ static void contest_free(struct prony_ab_contest *contest)
         free(contest->series[i].d);
     }
     free(contest->series);
-    free(contest->order);
 }
 
 void prony_ab_free(struct prony_ab *ab)
@@ -462,6 +473,7 @@ void prony_ab_free(struct prony_ab *ab)
     contest_free(&ab->null);
     contest_free(&ab->fresh);
     free(ab->verdict);
+    free(ab->sequence);
     memset(ab, 0, sizeof *ab);
 }
 

@@ -55,7 +55,6 @@ struct prony_ab_series {
 struct prony_ab_contest {
     unsigned pairs, room, series_count;
     struct prony_ab_series *series;
-    char *order; /* by pair: 'a' for base first, 'b' for head first */
     const struct prony_list *command[PRONY_SIDES];
 };
 
@@ -65,7 +64,9 @@ struct prony_ab {
     struct prony_ab_contest main, null, fresh; /* null and fresh may have no pairs */
     enum prony_verdict *verdict; /* by series of main, the final ones; PRONY_INCONCLUSIVE for those not primary */
     bool null_red, unconfirmed;  /* some red verdict of the first contest did not come back */
-    unsigned launches;
+    unsigned launches;           /* with warm-up */
+    char *sequence; /* a letter a launch after warm-up: A base, B head, a and b base and itself; NULL: none */
+    unsigned sequence_count, sequence_room;
     uint64_t wall_ns, least_pairs;
 };
 

@@ -18,6 +18,7 @@ struct prony_ab_telling {
     char **argv;
     int64_t started_s; /* Unix time */
     bool colour;       /* of the table */
+    bool redact;       /* leaves the host's name out of JSON */
 };
 
 /* "table", "json", "md", "html", "junit". -EINVAL for another, naming those. */

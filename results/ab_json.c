@@ -132,11 +132,16 @@ int prony_ab_json(const struct prony_ab_telling *telling, FILE *out)
                      "plan", plan_json(telling), "status", judged ? "judged" : word, "reason",
                      judged ? json_null() : prony_json_text(ab->reason.text), "verdict",
                      judged ? json_string(word) : json_null(), "launches", (int)ab->launches, "wall_ns",
-                     prony_json_count(ab->wall_ns), "least_pairs", prony_json_count(ab->least_pairs), "order",
-                     json_stringn(ab->main.order != NULL ? ab->main.order : "", ab->main.pairs), "benchmarks",
+                     prony_json_count(ab->wall_ns), "least_pairs", prony_json_count(ab->least_pairs), "sequence",
+                     json_stringn(ab->sequence != NULL ? ab->sequence : "", ab->sequence_count), "benchmarks",
                      rows_json(telling), "null_control", null, "confirmation", fresh);
     if (root == NULL)
         return -ENOMEM;
+    (void)json_object_set_new(json_object_get(json_object_get(root, "context"), "topology"), "file", json_null());
+    if (telling->redact && prony_context_redact(&(struct prony_report){root, NULL}) != 0) {
+        json_decref(root);
+        return -ENOMEM;
+    }
     code = json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || fputc('\n', out) == EOF ? -EIO : 0;
     json_decref(root);
     return code;

@@ -35,8 +35,7 @@ struct row {
     char base[32], head[32], change[32], interval[48], pairs[16], note[120];
     bool primary;
 };
-static const char *const columns[] = {"benchmark", "metric",       "base",  "head",
-                                      "change",    "95% interval", "pairs", "verdict"};
+static const char *const columns[] = {"benchmark", "metric", "base", "head", "change", "interval", "pairs", "verdict"};
 enum { COLUMNS = 8 };
 
 static const char *cell_of(const struct row *row, unsigned column)

@@ -17,7 +17,7 @@ struct request {
     double margin, precision, alpha;
     unsigned pairs, warmup;
     int64_t budget_ns, timeout_ns, seed;
-    bool higher, null_control, confirm, require_power, json, quiet, verbose;
+    bool higher, null_control, confirm, require_power, redact, json, quiet, verbose;
 };
 
 #define AT(member) offsetof(struct request, member)
@@ -58,6 +58,7 @@ static const struct runner_option options[] = {
     {0, "seed", "N", TAKE_NUMBER, AT(seed), 0, 9e18, "of the order of launches (default 1)", NULL},
     {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0, "json, md, html or junit; into PATH, or on stdout",
      "What comes out"},
+    {0, "redact", NULL, TAKE_FLAG, AT(redact), 0, 0, "leaves host names out of JSON", NULL},
     {0, "json", NULL, TAKE_FLAG, AT(json), 0, 0, "JSON on stdout instead of a table", NULL},
     {'q', "quiet", NULL, TAKE_FLAG, AT(quiet), 0, 0, "errors only", NULL},
     {'v', "verbose", NULL, TAKE_FLAG, AT(verbose), 0, 0, "says more on stderr", NULL},
@@ -283,6 +284,7 @@ static int serve(struct request *request, int argc, char **argv)
         .read = request->read,
         .argc = argc,
         .argv = argv,
+        .redact = request->redact,
         .started_s = (int64_t)time(NULL),
         .colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == NULL,
     };

@@ -103,7 +103,7 @@ static int series_add(struct prony_ab_contest *contest, const struct bout *bout,
     return series->benchmark != NULL && series->metric != NULL ? 0 : out_of_memory(bout->error);
 }
 
-/* The first launch of base says which benchmarks and metrics there are. */
+/* The first launch says which benchmarks and metrics there are. */
 static int contest_open(struct prony_ab_contest *contest, const struct bout *bout,
                         const struct prony_readings *readings)
 {
@@ -117,8 +117,9 @@ static int contest_open(struct prony_ab_contest *contest, const struct bout *bou
         any |= contest->series[i].primary;
     }
     if (code == 0 && !any)
-        return prony_fail(bout->error, -EINVAL, "base says nothing of the metric '%s' (--metric)%s%s",
-                          bout->plan->metric, readings->count > 0 ? "; it has, among others: " : "",
+        return prony_fail(bout->error, -EINVAL, "%s says nothing of the metric '%s' (--metric)%s%s",
+                          side_names[contest->opener], bout->plan->metric,
+                          readings->count > 0 ? "; it has, among others: " : "",
                           readings->count > 0 ? readings->item[0].metric : "");
     return code;
 }
@@ -164,8 +165,8 @@ static int same_benchmarks(const struct prony_ab_contest *contest, const struct 
     for (unsigned i = 0; i < contest->series_count; i++) {
         wants += series[i].primary;
         if (series[i].primary && prony_readings_find(readings, series[i].benchmark, series[i].metric, i) == NULL)
-            return prony_fail(bout->error, -EINVAL, "%s does not say the %s of '%s', which base said at first",
-                              side_names[side], series[i].metric, series[i].benchmark);
+            return prony_fail(bout->error, -EINVAL, "%s does not say the %s of '%s', which %s said at first",
+                              side_names[side], series[i].metric, series[i].benchmark, side_names[contest->opener]);
     }
     for (size_t i = 0; i < readings->count; i++)
         has += strcmp(readings->item[i].metric, bout->plan->metric) == 0;
@@ -174,8 +175,8 @@ static int same_benchmarks(const struct prony_ab_contest *contest, const struct 
         for (unsigned j = 0; j < contest->series_count && !known; j++)
             known = strcmp(series[j].benchmark, readings->item[i].benchmark) == 0;
         if (!known)
-            return prony_fail(bout->error, -EINVAL, "%s has a benchmark '%s' that base did not have at first",
-                              side_names[side], readings->item[i].benchmark);
+            return prony_fail(bout->error, -EINVAL, "%s has a benchmark '%s' that %s did not have at first",
+                              side_names[side], readings->item[i].benchmark, side_names[contest->opener]);
     }
     return 0;
 }
@@ -199,8 +200,10 @@ static int take(struct prony_ab_contest *contest, const struct bout *bout, enum 
 {
     struct prony_readings readings = {NULL, 0, 0, 0};
     int code = launch_side(bout, contest->command[side], side, &readings);
-    if (code == 0 && contest->series == NULL)
+    if (code == 0 && contest->series == NULL) {
+        contest->opener = side;
         code = contest_open(contest, bout, &readings);
+    }
     if (code == 0)
         code = same_benchmarks(contest, bout, &readings, side);
     if (code == 0)

@@ -56,6 +56,7 @@ struct prony_ab_contest {
     unsigned pairs, room, series_count;
     struct prony_ab_series *series;
     const struct prony_list *command[PRONY_SIDES];
+    enum prony_side opener; /* whose launch was the first, and said what there is */
 };
 
 struct prony_ab {

@@ -17,7 +17,8 @@ struct request {
 #define AT(member) offsetof(struct request, member)
 
 static const struct runner_option options[] = {
-    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0, "html, md, json or csv; into PATH, or on stdout", NULL},
+    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0,
+     "html, md, json, csv, junit, gab, gab-bigger, bmf, gbench or openmetrics; into PATH, or on stdout", NULL},
     {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0,
      "writes the whole report, page and plots anew into a new folder", NULL},
     {0, "check", NULL, TAKE_FLAG, AT(check), 0, 0,
@@ -61,7 +62,7 @@ static int serve(const struct request *request, const char *path)
     bool sound = true;
     int code = 0;
     for (size_t i = 0; code == 0 && i < request->outs.count; i++)
-        code = runner_out_check(request->outs.item[i], &error);
+        code = runner_out_check(request->outs.item[i], prony_report_format_check, &error);
     if (code == 0)
         code = prony_report_read(path, &report, &error);
     for (size_t i = 0; code == 0 && i < request->outs.count; i++)

@@ -213,6 +213,7 @@ int prony_report_page(const struct prony_report *report, const char *plots_folde
     prony_page_cells(out, &view);
     prony_page_unmeasured(out, &view);
     prony_page_disturbed(out, report, &view);
+    prony_page_doctor(out, report);
     repeat_part(out, report);
     (void)fputs(reading, out);
     prony_page_context(out, report);

@@ -42,6 +42,9 @@ const struct prony_view_cell *prony_view_at(const struct prony_view *view, const
 /* The best measured cell of each series of a group, fastest first; dry engines do not race. Writes at most `room`. */
 unsigned prony_view_race(const struct prony_view *view, const struct prony_view_group *group,
                          const struct prony_view_cell **racers, unsigned room);
+/* Brings those of n > 0 racers whose intervals overlap the first one's to the front, in order; returns how many, the first
+ * included. A missing interval overlaps everything. */
+unsigned prony_view_tied(const struct prony_view_cell **racers, unsigned n);
 /* Which engine was fastest, in words; no winner where intervals overlap. "" when nothing was measured. */
 const char *prony_view_verdict(const struct prony_view *view, const struct prony_view_group *group, char *text,
                                size_t bytes);

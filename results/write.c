@@ -65,17 +65,31 @@ static const struct format {
     const char *name;
     int (*write)(const struct prony_report *report, FILE *out);
 } formats[] = {
-    {"html", page_alone}, {"md", prony_report_markdown}, {"json", prony_report_dump}, {"csv", prony_report_csv}};
+    {"html", page_alone},
+    {"md", prony_report_markdown},
+    {"json", prony_report_dump},
+    {"csv", prony_report_csv},
+    {"junit", prony_report_junit},
+    {"gab", prony_report_gab},
+    {"gab-bigger", prony_report_gab_bigger},
+    {"bmf", prony_report_bmf},
+    {"gbench", prony_report_gbench},
+    {"openmetrics", prony_report_openmetrics},
+};
 
 static const struct format *format_find(const char *name, struct prony_error *error)
 {
-    static const char *const names[] = {"html", "md", "json", "csv", NULL};
-    char hint[120];
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+    const char *names[sizeof formats / sizeof formats[0] + 1] = {NULL};
+    char hint[120], known[160] = "";
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        size_t used = strlen(known);
         if (strcmp(formats[i].name, name) == 0)
             return &formats[i];
-    (void)prony_fail(error, -EINVAL, "unknown format '%s'%s (known: html, md, json, csv)", name,
-                     prony_text_nearest(name, names, hint, sizeof hint));
+        names[i] = formats[i].name;
+        (void)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", formats[i].name);
+    }
+    (void)prony_fail(error, -EINVAL, "unknown format '%s'%s (known: %s)", name,
+                     prony_text_nearest(name, names, hint, sizeof hint), known);
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/words.h"
 #include "runner/command.h"
+#include "runner/folder.h"
 #include "runner/shared.h"
 
 #include <errno.h>
@@ -206,17 +207,9 @@ static void setting_free(struct setting *setting)
 
 static int write_out(const struct prony_ab_telling *telling, const char *out, struct prony_error *error)
 {
-    char format[32];
-    const char *path;
-    FILE *file;
-    int code, closed;
-    (void)snprintf(format, sizeof format, "%.*s", (int)runner_out_cut(out, &path), out);
-    code = runner_out_open(path, &file, error);
-    if (code != 0)
-        return code;
-    code = prony_ab_export(telling, format, file, error);
-    closed = runner_out_close(path, file, code == 0 ? error : NULL);
-    return code == 0 ? closed : code;
+    struct runner_out to;
+    int code = runner_out_open(&to, out, NULL, error);
+    return code != 0 ? code : runner_out_close(&to, prony_ab_export(telling, to.format, to.file, error), error);
 }
 
 /* Everything that is to be written; the table or JSON on stdout unless something else goes there. */
@@ -226,9 +219,8 @@ static int publish(const struct request *request, const struct prony_ab_telling 
     bool taken = false;
     int code = 0;
     for (size_t i = 0; i < request->outs.count; i++) {
-        const char *path;
-        (void)runner_out_cut(request->outs.item[i], &path);
-        taken |= path == NULL;
+        const char *path = strchr(request->outs.item[i], ':');
+        taken |= path == NULL || path[1] == '\0' || strcmp(path, ":-") == 0;
         if (write_out(telling, request->outs.item[i], &error) != 0) {
             prony_error_say("%s", error.text);
             code = EXIT_CANNOT;
@@ -288,14 +280,9 @@ static int serve(struct request *request, int argc, char **argv)
         .started_s = (int64_t)time(NULL),
         .colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == NULL,
     };
-    char format[32];
-    const char *path;
     int code = 0;
-    for (size_t i = 0; code == 0 && i < request->outs.count; i++) {
-        (void)snprintf(format, sizeof format, "%.*s", (int)runner_out_cut(request->outs.item[i], &path),
-                       request->outs.item[i]);
-        code = prony_ab_format_check(format, &error);
-    }
+    for (size_t i = 0; code == 0 && i < request->outs.count; i++)
+        code = runner_out_check(request->outs.item[i], prony_ab_format_check, &error);
     if (code == 0)
         code = prony_topology_load(NULL, &topology, &error);
     if (code == 0)

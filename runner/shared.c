@@ -95,23 +95,3 @@ void runner_progress(double done, int64_t left_ns, const char *what)
                        (long long)(left_ns / 1000000000 % 60));
     prony_progress("%3.0f%%  %-11s  %.48s", 100 * done, left, what);
 }
-
-size_t runner_out_cut(const char *out, const char **path)
-{
-    const char *colon = strchr(out, ':');
-    *path = colon == NULL || colon[1] == '\0' || strcmp(colon, ":-") == 0 ? NULL : colon + 1;
-    return colon == NULL ? strlen(out) : (size_t)(colon - out);
-}
-
-int runner_out_open(const char *path, FILE **file, struct prony_error *error)
-{
-    *file = path == NULL ? stdout : fopen(path, "we");
-    return *file != NULL ? 0 : prony_fail(error, -EACCES, "%s cannot be written: %s", path, strerrordesc_np(errno));
-}
-
-int runner_out_close(const char *path, FILE *file, struct prony_error *error)
-{
-    if (path == NULL || fclose(file) == 0)
-        return 0;
-    return prony_fail(error, -EIO, "%s cannot be written: %s", path, strerrordesc_np(errno));
-}

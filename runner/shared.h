@@ -19,10 +19,4 @@ int runner_pin(const char *text, const struct prony_topology *topology, int **pu
 /* The progress line: done in [0, 1], time left (-1: unknown), and what is going on. */
 void runner_progress(double done, int64_t left_ns, const char *what);
 
-/* "FMT[:PATH]": the length of FMT, and PATH (NULL: stdout). */
-size_t runner_out_cut(const char *out, const char **path);
-/* Opens PATH for writing, or says why not; NULL path is stdout. runner_out_close is for both. */
-int runner_out_open(const char *path, FILE **file, struct prony_error *error);
-int runner_out_close(const char *path, FILE *file, struct prony_error *error);
-
 #endif

@@ -22,7 +22,7 @@ class Help(ProgramTest):
             shown = self.prony(command, "--help").stdout
             self.assertEqual(shown, self.prony(command, "-h").stdout)
             self.assertTrue(shown.startswith(f"Usage: prony {command}"), shown)
-            self.assertEqual(shown.count(f"\n  prony {command}"), 3, "three examples")
+            self.assertGreaterEqual(shown.count(f"\n  prony {command}"), 3, "three examples or more")
             self.assertLessEqual(max(map(len, shown.splitlines())), 80, command)
 
     def test_without_a_command_is_usage(self):

@@ -253,6 +253,7 @@ def declared(tree, build):
     """Every function seen from outside its file begins with prony_ and is declared in a header."""
     text = "\n".join(without_comments(read(tree, path)) for path in files(tree, ".h"))
     names = set(re.findall(r"\b(prony_\w+)\s*\(", text))
+    names |= set(re.findall(r"\bprony_\w+_fn (prony_\w+);", text))  # declared by a function's type
     findings = []
     for archive in archives(build):
         for member, kind, name in symbols(archive):

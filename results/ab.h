@@ -32,7 +32,8 @@ const char *prony_ab_word(const struct prony_ab *ab);
 
 /* Readers of stdout. Google Benchmark's JSON: rows are benchmarks (aggregates are left out), time and cpu in ns, user
  * counters by name. A prony report: cells are benchmarks, with time (ns), rate, and the latency's p50, p99 and max. */
-prony_read_fn prony_read_gbench, prony_read_report;
+prony_read_fn prony_read_gbench;
+prony_read_fn prony_read_report;
 /* One number of a JSON text, or an array of samples of it. */
 struct prony_read_field {
     const char *path, *metric; /* "results.0.mean" or "results[0].mean" */

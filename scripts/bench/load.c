@@ -1,6 +1,6 @@
-/* A program with a known amount of work and a known slowdown, for the trials of scripts/bench/truth.py:
- *     load KERNEL SAMPLES ITERATIONS SLOWER_PERCENT
- * Prints the time of an iteration in ns, one number a sample. SLOWER_PERCENT lengthens the timed loop by so much.
+/* A program with known work and a known slowdown, for the trials of scripts/bench/truth.py:
+ *     load SLOWER_PERCENT KERNEL:SAMPLES:ITERATIONS [KERNEL:...]
+ * Prints "KERNEL ns-an-iteration", a line a sample. SLOWER_PERCENT lengthens the timed loops by so much.
  * alu: dependent arithmetic; chase: dependent loads over 4 MiB; branch: a sort of fresh numbers; copy: memory moved in
  * 256 KiB; alloc: malloc and free; noisy: alu, disturbed at random by up to as much again. */
 #include <stdint.h>
@@ -117,25 +117,34 @@ static int prepare(void)
     return 0;
 }
 
-int main(int argc, char **argv)
+static int run(const char *what, double slower_percent)
 {
     const struct kernel *kernel = kernels, *end = kernels + sizeof kernels / sizeof kernels[0];
-    uint64_t samples, iterations, done;
-    while (argc == 5 && kernel < end && strcmp(kernel->name, argv[1]) != 0)
+    unsigned long long samples, iterations, done;
+    char name[16];
+    if (sscanf(what, "%15[a-z]:%llu:%llu", name, &samples, &iterations) != 3)
+        return -1;
+    while (kernel < end && strcmp(kernel->name, name) != 0)
         kernel++;
-    if (argc != 5 || kernel == end || prepare() != 0) {
-        (void)fprintf(stderr, "usage: load KERNEL SAMPLES ITERATIONS SLOWER_PERCENT\n");
-        return 2;
-    }
-    samples = strtoull(argv[2], NULL, 10);
-    iterations = strtoull(argv[3], NULL, 10);
-    done = iterations + (uint64_t)((double)iterations * strtod(argv[4], NULL) / 100 + 0.5);
-    noise = (unsigned)(now_ns() / 10 * 2654435761u >> 8);
+    if (kernel == end)
+        return -1;
+    done = iterations + (unsigned long long)((double)iterations * slower_percent / 100 + 0.5);
     kernel->run(done / 4); /* warm up */
-    for (uint64_t i = 0; i < samples; i++) {
+    for (unsigned long long i = 0; i < samples; i++) {
         uint64_t begin = now_ns();
         kernel->run(done);
-        (void)printf("%.3f\n", (double)(now_ns() - begin) / (double)iterations);
+        (void)printf("%s %.3f\n", name, (double)(now_ns() - begin) / (double)iterations);
     }
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int code = argc < 3 ? -1 : prepare();
+    noise = (unsigned)(now_ns() / 10 * 2654435761u >> 8);
+    for (int i = 2; i < argc && code == 0; i++)
+        code = run(argv[i], strtod(argv[1], NULL));
+    if (code != 0)
+        (void)fprintf(stderr, "usage: load SLOWER_PERCENT KERNEL:SAMPLES:ITERATIONS...\n");
+    return code == 0 ? 0 : 2;
 }

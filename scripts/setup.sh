@@ -21,11 +21,12 @@ needs=(
     "libpapi-dev:hardware counters (counters/)"
     "libjansson-dev:reads and writes JSON (results/)"
     "libgsl-dev:distributions and fits (stats/)"
+    "libbenchmark-dev:Google Benchmark, for prony-gbench (shims/gbench, optional)"
+    "g++:the C++ part of shims/gbench (optional), and a check that the public headers are also C++"
     "gnuplot-nox:draws the plots of a report"
 )
 test_needs=(
     "libcmocka-dev:the C tests"
-    "g++:checks that the public headers are also C++"
     "python3:the tests of the program, and the engine python-processes"
     "python3-jsonschema:checks reports against their schema"
 )

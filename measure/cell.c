@@ -1,5 +1,6 @@
 /* The model of a run: names, freeing, and the medians of a cell's visits. */
 #include "measure/cell.h"
+#include "stats/stats.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,4 +88,39 @@ size_t prony_cell_medians(const struct prony_cell *cell, bool clean, double *ns,
             ns[n++] = median / repeats;
     }
     return n;
+}
+
+bool prony_cell_clean(const struct prony_cell *cell)
+{
+    unsigned clean = 0;
+    for (unsigned i = 0; i < cell->visits_count; i++)
+        clean += cell->visits[i].samples > 0 && !cell->visits[i].disturbed.marked;
+    return clean >= PRONY_UNITS_LEAST;
+}
+
+/* Medians over the medians of each launch's visits, which follow one another. */
+static size_t launch_medians(const struct prony_cell *cell, bool clean, double *ns, size_t room)
+{
+    struct prony_cell part = *cell;
+    double *scratch = malloc((cell->visits_count + 1u) * sizeof *scratch);
+    size_t n = 0;
+    for (unsigned from = 0, to; scratch != NULL && from < cell->visits_count && n < room; from = to) {
+        size_t visits;
+        for (to = from; to < cell->visits_count && cell->visits[to].launch == cell->visits[from].launch;)
+            to++;
+        part.visits = cell->visits + from;
+        part.visits_count = to - from;
+        visits = prony_cell_medians(&part, clean, scratch, part.visits_count);
+        if (visits > 0)
+            ns[n++] = prony_median(scratch, visits);
+    }
+    free(scratch);
+    return n;
+}
+
+size_t prony_cell_units(const struct prony_cell *cell, bool clean, double *ns, size_t room, bool *launches)
+{
+    size_t n = launch_medians(cell, clean, ns, room);
+    *launches = n >= PRONY_UNITS_LEAST;
+    return *launches ? n : prony_cell_medians(cell, clean, ns, room);
 }

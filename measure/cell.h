@@ -125,5 +125,11 @@ void prony_cell_free(struct prony_cell *cell);
 /* The time of one repetition in ns, by visit: medians of the visit's samples divided by repeats. Writes at most `room`,
  * returns how many. With `clean`, leaves marked visits out. */
 size_t prony_cell_medians(const struct prony_cell *cell, bool clean, double *ns, size_t room);
+/* Are enough visits for an interval left without the marked ones? Then figures are taken from those. */
+bool prony_cell_clean(const struct prony_cell *cell);
+/* What the interval is taken from: the medians of launches, when at least PRONY_UNITS_LEAST of them have visits (and
+ * *launches is true), else those of visits. As prony_cell_medians. */
+size_t prony_cell_units(const struct prony_cell *cell, bool clean, double *ns, size_t room, bool *launches);
+enum { PRONY_UNITS_LEAST = 6 }; /* for a 95% interval of the median */
 
 #endif

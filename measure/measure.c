@@ -18,7 +18,6 @@
 enum { ALIVE_MOST = 128, LEAST_VISITS = 6, WARM_SAMPLES = 12, PRECISE_VISITS_MOST = 200 };
 static const int64_t open_cost_ns = 15000000, visit_cost_ns = 3000000;
 static const int64_t target_least_ns = 200000, target_most_ns = 20000000, target_plain_ns = 10000000;
-static const double confidence = 0.95;
 
 struct group {
     struct prony_live *live;
@@ -46,15 +45,13 @@ static int64_t sample_target(const struct prony_method *method, int64_t left_ns,
 /* Is the cell's interval narrow enough? */
 static bool is_precise(const struct prony_method *method, const struct prony_cell *cell)
 {
-    double medians[PRECISE_VISITS_MOST], median;
-    struct prony_interval interval;
+    double medians[PRECISE_VISITS_MOST];
+    bool launches;
     size_t n;
     if (method->precision <= 0 || cell->visits_count < LEAST_VISITS)
         return false;
-    n = prony_cell_medians(cell, false, medians, PRECISE_VISITS_MOST);
-    median = prony_median(medians, n);
-    interval = prony_median_interval(medians, n, confidence);
-    return (interval.high - interval.low) / 2 <= method->precision / 100 * median;
+    n = prony_cell_units(cell, prony_cell_clean(cell), medians, PRECISE_VISITS_MOST, &launches);
+    return prony_is_precise(medians, n, method->precision / 100);
 }
 
 /* Visits a cell is still to get: the planned ones, and one for each marked one, up to half as many again. */
@@ -121,7 +118,8 @@ static bool step(struct prony_bout *bout, struct prony_live *live, unsigned bloc
     const struct prony_method *method = &bout->run->method;
     unsigned stay = method->visits / method->launches == 0 ? 1 : method->visits / method->launches;
     unsigned launch = live->cell->visits_count / stay;
-    launch = launch < method->launches ? launch : method->launches - 1;
+    if (method->precision <= 0 && launch >= method->launches)
+        launch = method->launches - 1; /* with a precision nobody knows how many visits there will be */
     if (live->client.pid != 0 && launch != live->launch)
         prony_live_close(live);
     live->launch = launch;

@@ -46,7 +46,7 @@ static const struct runner_option options[] = {
     {0, "launches", "N", TAKE_COUNT, AT(launches), 1, 10000,
      "fresh processes a cell, spread over its visits (default 1)", NULL},
     {0, "precision", "PCT", TAKE_PERCENT, AT(precision), 0, 1000,
-     "stops a cell when half its interval is below PCT of the median (default 0: off)", NULL},
+     "stops a cell when half its 98% interval is below PCT of the median (default 0: off)", NULL},
     {0, "budget", "TIME", TAKE_DURATION, AT(budget_ns), 0, 0, "ends the run after this time: 30s, 5m (default 0: none)",
      NULL},
     {0, "timeout", "TIME", TAKE_DURATION, AT(timeout_ns), 0, 0,

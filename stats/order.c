@@ -87,3 +87,9 @@ struct prony_interval prony_median_interval(const double *values, size_t n, doub
     free(sorted);
     return interval;
 }
+
+bool prony_is_precise(const double *values, size_t n, double fraction)
+{
+    struct prony_interval interval = prony_median_interval(values, n, 0.98);
+    return (interval.high - interval.low) / 2 <= fraction * prony_median(values, n); /* false for NaN */
+}

@@ -57,7 +57,7 @@ static void test_too_few(void **state)
     double values[8] = {1, 2, 3, 4, 5, 6, 7, 8};
     (void)state;
     assert_true(isnan(prony_ratio_interval(values, 6, values, 6, 0.95).low));
-    assert_true(isnan(prony_ratio_interval(values, 6, values, 7, 0.95).low));
+    assert_true(isnan(prony_ratio_interval(values, 5, values, 8, 0.95).low));
     assert_true(isnan(prony_ratio_interval(values, 0, values, 8, 0.95).low));
     assert_true(prony_ratio_interval(values, 7, values, 7, 0.95).high == 7);
 }

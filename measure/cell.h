@@ -91,6 +91,8 @@ struct prony_method {
     const struct prony_provider *provider; /* NULL: none */
     char provider_why[160];                /* why this one, when it was `auto`; empty otherwise */
     struct prony_list events;
+    unsigned event_sets;                       /* sets of events that take turns, a visit each; 0 and 1: all fit */
+    unsigned char event_set[PRONY_EVENTS_MAX]; /* the set of each event */
 };
 
 struct prony_run {

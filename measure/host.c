@@ -266,7 +266,7 @@ static int open_engine(struct prony_host *host, struct prony_error *error)
         code = prony_host_gang(host, PRONY_OWN_ATTACH, (bench->engine->head.caps & PRONY_CAP_SHARED) == 0,
                                "attaching the channel", error);
     if (code == 0 && host->counting)
-        code = prony_host_gang(host, PRONY_OWN_COUNT_ENTER, 0, "opening counters", error);
+        code = prony_host_gang(host, PRONY_OWN_COUNT_ENTER, host->set, "opening counters", error);
     prony_host_park(host);
     return code;
 }

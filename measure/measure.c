@@ -282,6 +282,18 @@ static void end(struct prony_bout *bout, struct prony_error *error)
     free(bout->gaps_ns);
 }
 
+/* Events that took turns were not counted in the same samples: whoever compares them must know. */
+static void note_sets(struct prony_run *run)
+{
+    char note[200];
+    int length;
+    if (run->method.event_sets < 2)
+        return;
+    length = snprintf(note, sizeof note, "%zu events do not fit into this CPU's counters at once: %u sets of them took "
+                      "turns, a visit each, instead of being multiplexed", run->method.events.count, run->method.event_sets);
+    (void)prony_list_add(&run->notes, note, (size_t)length);
+}
+
 int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct prony_error *error)
 {
     struct prony_bout bout = {.run = run, .watch = watch, .pulser = {0, -1}, .journal = {.fd = -1}};
@@ -303,6 +315,7 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
         run->blocks += group.blocks;
         groups++;
     }
+    note_sets(run);
     if (groups > 1) {
         char note[160];
         int length = snprintf(note, sizeof note, "the cells were measured in %u groups one after another: compare across "

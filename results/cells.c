@@ -141,8 +141,8 @@ static bool has_value(const struct prony_value *value)
 
 static json_t *event_json(const struct prony_value *value)
 {
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "value", has_value(value) ? json_integer(value->value) : json_null(),
-                     "status", status_name(value->status), "source", prony_json_text(value->source), "reason",
+    return json_pack("{s:o, s:i, s:s, s:o, s:o, s:o, s:o}", "value", has_value(value) ? json_integer(value->value) : json_null(),
+                     "samples", (int)value->samples, "status", status_name(value->status), "source", prony_json_text(value->source), "reason",
                      prony_json_text(value->reason), "enabled_ns", prony_json_count(value->enabled_ns), "running_ns",
                      prony_json_count(value->running_ns));
 }
@@ -180,7 +180,15 @@ static json_t *total_json(const struct prony_cell *cell, size_t event)
     return json_pack("{s:I, s:s, s:s}", "value", (json_int_t)sum, "status", status_name(status), "reason", "");
 }
 
-/* The totals as the formulas of derived metrics take them: sums over the workers, nothing where one did not count. */
+static int64_t in_all_samples(const struct prony_cell *cell, const struct prony_value *value)
+{
+    if (value->samples == 0 || value->samples == cell->counted_samples)
+        return value->value;
+    return llround((double)value->value * (double)cell->counted_samples / value->samples);
+}
+
+/* The totals as the formulas of derived metrics take them: sums over the workers, nothing where one did not count. Events
+ * that took turns were counted in fewer samples, and are taken as if they had been counted in all. */
 static void totals(const struct prony_run *run, const struct prony_cell *cell, struct prony_value *sums)
 {
     for (size_t i = 0; i < run->method.events.count && i < PRONY_EVENTS_MAX; i++) {
@@ -190,7 +198,7 @@ static void totals(const struct prony_run *run, const struct prony_cell *cell, s
                 sums[i].status = PRONY_NOT_SUPPORTED;
                 break;
             }
-            sums[i].value += cell->who[w].values[i].value;
+            sums[i].value += in_all_samples(cell, &cell->who[w].values[i]);
         }
     }
 }

@@ -30,7 +30,7 @@ enum prony_status {
 struct prony_value {
     int64_t value;      /* valid when COUNTED or SCALED */
     uint32_t status;    /* enum prony_status */
-    uint32_t pad;
+    uint32_t samples;   /* that a sum was taken over; 0 in a running total */
     uint64_t enabled_ns, running_ns; /* 0 where the provider does not tell */
     char source[24];    /* what really counted: "perf", "getrusage", "/proc" */
     char reason[104];   /* why it was not counted; empty when it was */
@@ -56,6 +56,9 @@ struct prony_provider {
     int (*read)(struct prony_worker *worker, struct prony_value *values, unsigned n);
     /* In the worker, by gang at the end, and never for an inherited state. */
     void (*leave)(struct prony_worker *worker);
+    /* Which of these events can be counted at the same time: writes the number of each one's set, from 0, and returns how
+     * many sets there are. The sets take turns, a visit each; enter is then given one of them. NULL: all fit. */
+    unsigned (*split)(const char *const *events, unsigned n, unsigned char *set);
 };
 
 #ifdef __cplusplus

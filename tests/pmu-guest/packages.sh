@@ -26,7 +26,7 @@ cannot() {
 }
 
 state=$folder/apt
-rm -rf "$state" "$folder/root" "$folder/sysroot" "$folder/kernel"
+rm -rf "$state" "$folder/debs" "$folder/base.cpio" "$folder/root" "$folder/sysroot" "$folder/kernel"
 mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/none" "$folder/debs"
 : >"$state/status"
 sources=/etc/apt/sources.list.d/debian.sources
@@ -39,8 +39,8 @@ arm64() {
         -o Dir::Etc::sourcelist=$sources -o Dir::Etc::sourceparts="$state/none" -o APT::Sandbox::User=root \
         -o Acquire::Retries=3 "$@" 2>>"$folder/apt.log"
 }
-newest() {
-    ls -t "$folder/debs/$1"_*_arm64.deb "$folder/debs/$1"_*_all.deb 2>/dev/null | head -n 1
+unpack() { # PACKAGE INTO
+    dpkg -x "$folder/debs/$1"_*.deb "$2"
 }
 
 : >"$folder/apt.log"
@@ -50,12 +50,12 @@ kernel=$(arm64 apt-cache depends linux-image-arm64 | sed -n 's/.*Depends: \(linu
 (cd "$folder/debs" && arm64 apt-get -qq download $guest $headers "$kernel") || cannot "arm64 packages cannot be fetched"
 
 for package in $guest; do
-    dpkg -x "$(newest "$package")" "$folder/root"
+    unpack "$package" "$folder/root"
 done
 for package in $libraries $headers; do
-    dpkg -x "$(newest "$package")" "$folder/sysroot"
+    unpack "$package" "$folder/sysroot"
 done
-dpkg -x "$(newest "$kernel")" "$folder/kernel"
+unpack "$kernel" "$folder/kernel"
 cp "$folder"/kernel/boot/vmlinuz-* "$folder/vmlinuz"
 rm -rf "$folder/kernel" "$folder/root/usr/share/doc" "$folder/root/usr/share/man" "$folder/root/usr/share/locale" "$state"
 # The development links of the libraries point into the sysroot, or nowhere.

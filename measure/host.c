@@ -1,6 +1,7 @@
 /* A cell host: `prony` re-executed with one engine and one workload. It opens them, then takes orders until it is told to
  * close or the runner is gone. The main thread is the engines' caller. */
 #include "measure/host.h"
+#include "measure/rerun.h"
 #include "base/clock.h"
 #include "measure/measure.h"
 #include "topology/bind.h"
@@ -234,6 +235,8 @@ static int make_setup(struct prony_host *host, struct prony_error *error)
     host->counting = board->events != 0;
     if (host->counting && (host->provider = prony_find_provider(board->provider, error)) == NULL)
         return error->code;
+    if (host->counting && host->provider->region != NULL)
+        host->kernels[1] = prony_rerun_wrap(host->workload->kernels, host->provider);
     return 0;
 }
 

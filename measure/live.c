@@ -105,7 +105,7 @@ bool prony_live_open(struct prony_bout *bout, struct prony_live *live)
     int code = make_room(cell, &bout->run->method, &error);
     cell->caller_pu = prony_caller_pu(cell, bout->run->topology);
     if (code == 0)
-        code = prony_client_start(&live->client, cell, &bout->run->method, &error);
+        code = prony_client_start(&live->client, cell, &bout->run->method, NULL, &error);
     if (code == 0)
         code = prony_client_open(&live->client, cell, &bout->run->method, &answer, step_timeout(bout),
                                  bout->watch->interrupt, &error);

@@ -229,8 +229,9 @@ static json_t *counters_json(const struct prony_run *run, const struct prony_cel
         (void)json_array_append_new(workers, worker_json(run, cell, i));
     for (size_t i = 0; cell->who != NULL && i < run->method.events.count; i++)
         (void)json_object_set_new(total, run->method.events.item[i], total_json(cell, i));
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "provider", provider != NULL ? provider->head.name : "none",
-                     "samples", prony_json_count(cell->counted_samples), "read_ns", prony_json_real(cell->counter_read_ns),
+    return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "provider", provider != NULL ? provider->head.name : "none",
+                     "samples", prony_json_count(cell->counted_samples), "repeats",
+                     (json_int_t)(cell->counted_repeats != 0 ? cell->counted_repeats : cell->repeats), "read_ns", prony_json_real(cell->counter_read_ns),
                      "workers", workers, "total", total, "derived", cell->who != NULL ? derived_json(run, cell) : json_object());
 }
 

@@ -380,10 +380,13 @@ bool prony_draw_counters_wanted(const struct prony_view *view, const struct pron
 /* What a count is divided by: the items of all counted samples. */
 static double items_of(const struct prony_view_cell *cell, const json_t *event)
 {
-    double repeats = prony_json_number(cell->json, "repeats"), items = prony_json_number(cell->json, "items");
+    const json_t *counters = json_object_get(cell->json, "counters");
+    double repeats = prony_json_number(counters, "repeats"), items = prony_json_number(cell->json, "items");
     double samples = prony_json_number(event, "samples");
-    if (!(samples > 0))
-        samples = prony_json_number(json_object_get(cell->json, "counters"), "samples");
+    if (!(samples > 0)) /* a report of before they were kept by event */
+        samples = prony_json_number(counters, "samples");
+    if (!(repeats > 0))
+        repeats = prony_json_number(cell->json, "repeats");
     return samples * fmax(repeats, 1) * fmax(items, 1);
 }
 

@@ -35,6 +35,8 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
     board->plugin_fd = -1;
     board->sets = method->event_sets == 0 ? 1 : method->event_sets;
     memcpy(board->set, method->event_set, sizeof board->set);
+    for (unsigned i = 0; i < board->events && method->provider->nature != NULL; i++)
+        board->nature[i] = (uint8_t)method->provider->nature(method->events.item[i]);
     for (unsigned i = 0; i < board->events; i++)
         names += strlen(method->events.item[i]) + 1;
     board->pus = take(&top, n * sizeof(int32_t), 64);

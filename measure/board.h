@@ -19,7 +19,8 @@ struct prony_board {
     uint64_t magic, bytes;      /* of the whole arena */
     uint32_t workers, nends, events;
     uint32_t sets;              /* of events, which take turns; 1 when all fit */
-    uint8_t set[PRONY_EVENTS_MAX]; /* the set of each event */
+    uint8_t set[PRONY_EVENTS_MAX];    /* of each event */
+    uint8_t nature[PRONY_EVENTS_MAX]; /* PRONY_EVENT_* of each event */
     struct prony_span pus;      /* int32_t, one a worker; -1: not to be bound */
     struct prony_span ends;     /* struct prony_blob, written by the host */
     struct prony_span names;    /* event names, each ended by a NUL */

@@ -161,7 +161,10 @@ static int count_end(struct prony_worker *worker, const struct prony_task *task)
         return code;
     for (unsigned i = 0; i < chosen.n; i++) {
         struct prony_value *sum = &counts->sum[chosen.at[i]];
-        sum->value += now[i].value - counts->start[i].value;
+        if ((board_of(worker)->nature[chosen.at[i]] & PRONY_EVENT_LEVEL) != 0)
+            sum->value = now[i].value > sum->value ? now[i].value : sum->value;
+        else
+            sum->value += now[i].value - counts->start[i].value;
         sum->enabled_ns += now[i].enabled_ns - counts->start[i].enabled_ns;
         sum->running_ns += now[i].running_ns - counts->start[i].running_ns;
         sum->samples++;

@@ -265,7 +265,10 @@ static void take_over_counters(struct prony_live *live)
             if (into->status != PRONY_NOT_TRIED &&
                 (from->status == PRONY_NOT_TRIED || (into->status != PRONY_COUNTED && from->status == PRONY_COUNTED)))
                 sum = *into;
-            sum.value = into->value + from->value;
+            if ((board->nature[j] & PRONY_EVENT_LEVEL) == 0)
+                sum.value = into->value + from->value;
+            else
+                sum.value = into->value > from->value ? into->value : from->value;
             sum.enabled_ns = into->enabled_ns + from->enabled_ns;
             sum.running_ns = into->running_ns + from->running_ns;
             sum.samples = into->samples + from->samples;

@@ -159,8 +159,18 @@ static json_t *worker_json(const struct prony_run *run, const struct prony_cell 
                      (json_int_t)worker->items, "events", events);
 }
 
-/* The sum of an event over the workers: null as soon as one of them could not count it. */
-static json_t *total_json(const struct prony_cell *cell, size_t event)
+/* What the workers' values make together: their sum, or for an event that they share the largest. */
+static int64_t together(const struct prony_run *run, size_t event, int64_t sum, int64_t value)
+{
+    const struct prony_provider *provider = run->method.provider;
+    if (provider == NULL || provider->nature == NULL ||
+        (provider->nature(run->method.events.item[event]) & PRONY_EVENT_SHARED) == 0)
+        return sum + value;
+    return value > sum ? value : sum;
+}
+
+/* An event over all workers: null as soon as one of them could not count it. */
+static json_t *total_json(const struct prony_run *run, const struct prony_cell *cell, size_t event)
 {
     const struct prony_value *missing = NULL;
     uint32_t status = PRONY_COUNTED;
@@ -172,7 +182,7 @@ static json_t *total_json(const struct prony_cell *cell, size_t event)
             missing = value;
         else if (value->status == PRONY_SCALED)
             status = PRONY_SCALED;
-        sum += has_value(value) ? value->value : 0;
+        sum = together(run, event, sum, has_value(value) ? value->value : 0);
     }
     if (missing != NULL)
         return json_pack("{s:n, s:s, s:o}", "value", "status", status_name(missing->status), "reason",
@@ -198,7 +208,7 @@ static void totals(const struct prony_run *run, const struct prony_cell *cell, s
                 sums[i].status = PRONY_NOT_SUPPORTED;
                 break;
             }
-            sums[i].value += in_all_samples(cell, &cell->who[w].values[i]);
+            sums[i].value = together(run, i, sums[i].value, in_all_samples(cell, &cell->who[w].values[i]));
         }
     }
 }
@@ -228,7 +238,7 @@ static json_t *counters_json(const struct prony_run *run, const struct prony_cel
     for (unsigned i = 0; cell->who != NULL && i < cell->workers; i++)
         (void)json_array_append_new(workers, worker_json(run, cell, i));
     for (size_t i = 0; cell->who != NULL && i < run->method.events.count; i++)
-        (void)json_object_set_new(total, run->method.events.item[i], total_json(cell, i));
+        (void)json_object_set_new(total, run->method.events.item[i], total_json(run, cell, i));
     return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "provider", provider != NULL ? provider->head.name : "none",
                      "samples", prony_json_count(cell->counted_samples), "repeats",
                      (json_int_t)(cell->counted_repeats != 0 ? cell->counted_repeats : cell->repeats), "read_ns", prony_json_real(cell->counter_read_ns),

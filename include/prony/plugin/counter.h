@@ -25,6 +25,12 @@ enum prony_status {
     PRONY_SCALED         /* counted part of the time and scaled; see enabled and running */
 };
 
+/* What kind of number an event is: bits. */
+enum {
+    PRONY_EVENT_LEVEL = 1, /* a level, not a count: the highest one is kept and nothing is summed */
+    PRONY_EVENT_SHARED = 2 /* of more than the worker (process, cgroup, machine): a total is the largest, not the sum */
+};
+
 #define PRONY_EVENTS_MAX 32
 
 /* One event of one worker. Lies in the arena: no pointers. */
@@ -66,6 +72,8 @@ struct prony_provider {
     /* Which of these events can be counted at the same time: writes the number of each one's set, from 0, and returns how
      * many sets there are. The sets take turns, a visit each; enter is then given one of them. NULL: all fit. */
     unsigned (*split)(const char *const *events, unsigned n, unsigned char *set);
+    /* PRONY_EVENT_* bits of an event; NULL: 0 for all. */
+    unsigned (*nature)(const char *event);
     /* The rest is for RERUN providers; NULL for others. The tool that runs the host and leaves its files in `folder`. */
     int (*command)(const char *folder, struct prony_tool *tool, struct prony_error *error);
     /* In the worker, in a host under the tool: a kernel begins (1), or has ended (0). */

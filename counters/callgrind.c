@@ -149,7 +149,9 @@ static void region(int inside)
 static int enter(struct prony_worker *worker, const char *const *events, unsigned n, struct prony_value *values,
                  struct prony_error *error)
 {
-    (void)events, (void)error;
+    (void)events;
+    if (n > PRONY_EVENTS_MAX)
+        return prony_fail(error, -E2BIG, "at most %d events can be counted at once", PRONY_EVENTS_MAX);
     memset(values, 0, n * sizeof *values);
     worker->counting = (void *)(uintptr_t)command_line; /* a sign that it entered: there is nothing to keep */
     CALLGRIND_ZERO_STATS;
@@ -243,10 +245,9 @@ static int gather(const char *folder, unsigned worker, const char *const *events
 }
 
 PRONY_EXPORT(provider, callgrind) = {
-    .head = PRONY_HEAD(
-        struct prony_provider, .name = "callgrind",
-        .summary = "simulated instructions, branches and cache misses, by running the cell again in valgrind",
-        .caps = PRONY_COUNTER_RERUN, .probe = probe),
+    .head = PRONY_HEAD(struct prony_provider, .name = "callgrind",
+                       .summary = "simulated instructions, branches, cache misses: by a second run in valgrind",
+                       .caps = PRONY_COUNTER_RERUN, .probe = probe),
     .events = defaults,
     .known = known,
     .trial = trial,

@@ -68,9 +68,7 @@ static int refuse(struct prony_proc *proc, struct prony_value *value, int code, 
 {
     bool denied = code == -EACCES || code == -EPERM;
     prony_proc_close(proc);
-    value->status = denied                              ? PRONY_DENIED
-                    : code == -EMFILE || code == -ENFILE ? PRONY_NO_COUNTER
-                                                         : PRONY_NOT_SUPPORTED;
+    value->status = denied ? PRONY_DENIED : code == -EMFILE || code == -ENFILE ? PRONY_NO_COUNTER : PRONY_NOT_SUPPORTED;
     if (code == -ENODATA)
         (void)snprintf(value->reason, sizeof value->reason, "the kernel does not tell it in %.70s", path);
     else

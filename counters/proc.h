@@ -12,7 +12,7 @@ struct prony_proc {
     int64_t range[PRONY_PROC_FILES], last[PRONY_PROC_FILES], turns[PRONY_PROC_FILES]; /* of counters that begin anew */
     const char *key; /* the number stands behind this word; NULL: it is word number `word` of the file */
     unsigned word;
-    int64_t unit;    /* what it is multiplied with */
+    int64_t unit; /* what it is multiplied with */
 };
 
 /* Each opens its number for the calling thread: 0, or -errno with status and reason in `value`. */

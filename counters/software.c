@@ -56,7 +56,7 @@ static const char *const names[WHATS + 1] = {
     [ENERGY] = "package-energy",           /* microjoules, all packages together */
 };
 static const char *const defaults[] = {"task-clock",           "page-faults", "switches",
-                                       "involuntary-switches", "migrations", "run-wait", NULL};
+                                       "involuntary-switches", "migrations",  NULL};
 static const char *const sources[] = {"", "perf", "CLOCK_THREAD_CPUTIME_ID", "getrusage", "getrusage (process)", ""};
 static const char *const files[WHATS] = {
     [MIGRATIONS] = "/proc",
@@ -75,6 +75,7 @@ struct event {
 };
 
 struct counting {
+    bool usage;     /* some event is read by getrusage */
     pid_t pid, tid; /* who opened it: a forked child inherits the pointer, but not the right to touch it */
     unsigned n;
     struct event events[PRONY_EVENTS_MAX];
@@ -225,7 +226,8 @@ static int read_values(struct prony_worker *worker, struct prony_value *values, 
     int status = 0;
     if (!owns(counting) || counting->tid != (pid_t)syscall(SYS_gettid))
         return -ESTALE;
-    (void)getrusage(RUSAGE_THREAD, &used);
+    if (counting->usage)
+        (void)getrusage(RUSAGE_THREAD, &used);
     for (unsigned i = 0; i < n && i < counting->n; i++) {
         int64_t now;
         if (values[i].status != PRONY_COUNTED)
@@ -276,6 +278,7 @@ static int enter(struct prony_worker *worker, const char *const *events, unsigne
         if (event->how == NOWHERE)
             continue;
         values[i].status = PRONY_COUNTED;
+        counting->usage |= event->how == BY_RUSAGE;
         (void)snprintf(values[i].source, sizeof values[i].source, "%s",
                        event->how == BY_PROC ? files[what] : sources[event->how]);
     }
@@ -314,9 +317,10 @@ static int trial(struct prony_error *error)
 }
 
 PRONY_EXPORT(provider, software) = {
-    .head = PRONY_HEAD(struct prony_provider, .name = "software",
-                       .summary = "task clock, faults, switches, migrations, waiting for a CPU, memory, throttling, energy: by the kernel",
-                       .caps = PRONY_COUNTER_IN_WORKER),
+    .head =
+        PRONY_HEAD(struct prony_provider, .name = "software",
+                   .summary = "task clock, faults, switches, migrations, waiting, memory, throttling, by the kernel",
+                   .caps = PRONY_COUNTER_IN_WORKER),
     .events = defaults,
     .known = known,
     .trial = trial,

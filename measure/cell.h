@@ -76,6 +76,7 @@ struct prony_cell {
     struct prony_cell_worker *who;   /* `workers` of them; NULL: it never opened */
     struct prony_histogram *latency; /* measured operations of PRONY_PER_OP workloads; NULL: none */
     uint64_t counted_samples;        /* that the workers' values are sums over */
+    int64_t counted_repeats;         /* in each of them; 0: `repeats` */
     int64_t verified;                /* samples whose answer was checked and right */
     double counter_read_ns;          /* median cost of one read in a worker; NaN: nothing read */
     uint64_t spent_ns;               /* wall time given to the cell */
@@ -100,6 +101,9 @@ struct prony_method {
     const struct prony_provider *provider; /* NULL: none */
     char provider_why[160];                /* why this one, when it was `auto`; empty otherwise */
     struct prony_list events;
+    bool rerun;                                /* this host is counted under a RERUN provider's tool */
+    unsigned event_sets;                       /* sets of events that take turns, a visit each; 0 and 1: all fit */
+    unsigned char event_set[PRONY_EVENTS_MAX]; /* the set of each event */
 };
 
 struct prony_run {

@@ -3,6 +3,7 @@
 #include "measure/host.h"
 #include "base/clock.h"
 #include "measure/measure.h"
+#include "measure/rerun.h"
 #include "topology/bind.h"
 
 #include <errno.h>
@@ -237,6 +238,8 @@ static int make_setup(struct prony_host *host, struct prony_error *error)
     host->counting = board->events != 0;
     if (host->counting && (host->provider = prony_find_provider(board->provider, error)) == NULL)
         return error->code;
+    if (host->counting && host->provider->region != NULL)
+        host->kernels[1] = prony_rerun_wrap(host->workload->kernels, host->provider);
     return 0;
 }
 
@@ -269,7 +272,7 @@ static int open_engine(struct prony_host *host, struct prony_error *error)
         code = prony_host_gang(host, PRONY_OWN_ATTACH, (bench->engine->head.caps & PRONY_CAP_SHARED) == 0,
                                "attaching the channel", error);
     if (code == 0 && host->counting)
-        code = prony_host_gang(host, PRONY_OWN_COUNT_ENTER, 0, "opening counters", error);
+        code = prony_host_gang(host, PRONY_OWN_COUNT_ENTER, host->set, "opening counters", error);
     prony_host_park(host);
     return code;
 }

@@ -20,6 +20,7 @@ struct prony_host {
     const struct prony_provider *provider;
     void *channel;
     bool counting, parked;
+    unsigned char set; /* of events, that this visit counts */
     struct prony_params engine_params, workload_params, channel_params, own_params;
     const struct prony_kernel *kernels[2];
     struct prony_setup setup;

@@ -137,7 +137,7 @@ bool prony_live_open(struct prony_bout *bout, struct prony_live *live)
     int code = make_room(cell, &bout->run->method, &error);
     cell->caller_pu = prony_caller_pu(cell, bout->run->topology);
     if (code == 0)
-        code = prony_client_start(&live->client, cell, &bout->run->method, &error);
+        code = prony_client_start(&live->client, cell, &bout->run->method, NULL, &error);
     if (code == 0)
         code = prony_client_open(&live->client, cell, &bout->run->method, &answer, step_timeout(bout),
                                  bout->watch->interrupt, &error);
@@ -242,7 +242,8 @@ static void note_gap(struct prony_bout *bout, uint64_t begun)
 bool prony_live_visit(struct prony_bout *bout, struct prony_live *live, unsigned block, unsigned samples)
 {
     struct prony_cell *cell = live->cell;
-    struct prony_order order = {.kind = PRONY_ORDER_VISIT, .samples = samples, .repeats = cell->repeats};
+    struct prony_order order = {
+        .kind = PRONY_ORDER_VISIT, .samples = samples, .turn = cell->visits_count, .repeats = cell->repeats};
     struct prony_answer answer;
     struct prony_doings before, after;
     struct prony_visit *visit = next_visit(cell, samples);
@@ -293,11 +294,19 @@ static void take_over_counters(struct prony_live *live)
             struct prony_value *into = &cell->who[i].values[j];
             const struct prony_value *from = &counts->sum[j];
             struct prony_value sum = *from;
-            if (into->status != PRONY_NOT_TRIED && into->status != PRONY_COUNTED && from->status == PRONY_COUNTED)
+            if (into->status != PRONY_NOT_TRIED &&
+                (from->status == PRONY_NOT_TRIED || (into->status != PRONY_COUNTED && from->status == PRONY_COUNTED)))
                 sum = *into;
-            sum.value = into->value + from->value;
+            if ((board->nature[j] & PRONY_EVENT_LEVEL) == 0)
+                sum.value = into->value + from->value;
+            else
+                sum.value = into->value > from->value ? into->value : from->value;
             sum.enabled_ns = into->enabled_ns + from->enabled_ns;
             sum.running_ns = into->running_ns + from->running_ns;
+            sum.samples = into->samples + from->samples;
+            if (sum.status == PRONY_NOT_TRIED && board->sets > 1)
+                (void)snprintf(sum.reason, sizeof sum.reason,
+                               "its turn never came: %u sets of events take turns over visits", board->sets);
             *into = sum;
         }
         if (i == 0)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "measure/live.h"
+#include "measure/rerun.h"
 #include "stats/stats.h"
 
 #include <errno.h>
@@ -186,6 +187,13 @@ static void finish(struct prony_bout *bout, struct group *group)
     }
 }
 
+/* Counting by a second run comes after all timing: it shares the machine with no visit. */
+static void rerun_group(struct prony_bout *bout, struct group *group)
+{
+    for (unsigned i = 0; i < group->count && !must_stop(bout); i++)
+        prony_rerun(bout, &group->live[i]);
+}
+
 static int measure_group(struct prony_bout *bout, struct group *group, struct prony_error *error)
 {
     unsigned *order = calloc(group->count, sizeof *order);
@@ -195,6 +203,7 @@ static int measure_group(struct prony_bout *bout, struct group *group, struct pr
     while (any && block(bout, group, order, &any))
         ;
     finish(bout, group);
+    rerun_group(bout, group);
     free(order);
     return 0;
 }
@@ -286,6 +295,20 @@ static void end(struct prony_bout *bout, struct prony_error *error)
     free(bout->gaps_ns);
 }
 
+/* Events that took turns were not counted in the same samples: whoever compares them must know. */
+static void note_sets(struct prony_run *run)
+{
+    char note[200];
+    int length;
+    if (run->method.event_sets < 2)
+        return;
+    length = snprintf(note, sizeof note,
+                      "%zu events do not fit into this CPU's counters at once: %u sets of them took "
+                      "turns, a visit each, instead of being multiplexed",
+                      run->method.events.count, run->method.event_sets);
+    (void)prony_list_add(&run->notes, note, (size_t)length);
+}
+
 int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct prony_error *error)
 {
     struct prony_bout bout = {.run = run, .watch = watch, .pulser = {0, -1}, .journal = {.fd = -1}};
@@ -307,6 +330,7 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
         run->blocks += group.blocks;
         groups++;
     }
+    note_sets(run);
     if (groups > 1) {
         char note[160];
         int length = snprintf(note, sizeof note,

@@ -46,7 +46,7 @@ static int take(struct prony_host *host, int64_t repeats, bool counted, struct s
     if (host->workload->poison != NULL)
         host->workload->poison(bench);
     if (counted)
-        code = prony_host_gang(host, PRONY_OWN_COUNT_BEGIN, 0, "reading counters", error);
+        code = prony_host_gang(host, PRONY_OWN_COUNT_BEGIN, host->set, "reading counters", error);
     if (code != 0)
         return code;
     begun = prony_now_ns();
@@ -129,6 +129,17 @@ static void clear_latency(struct prony_host *host)
     }
 }
 
+/* Events that do not fit at once take turns, a visit each. */
+static bool next_set(struct prony_host *host, unsigned turn, struct prony_error *error)
+{
+    const struct prony_board *board = (const struct prony_board *)(const void *)host->arena.base;
+    unsigned char set = (unsigned char)(turn % board->sets);
+    if (set == host->set)
+        return true;
+    host->set = set;
+    return prony_host_gang(host, PRONY_OWN_COUNT_ENTER, set, "opening counters", error) == 0;
+}
+
 void prony_host_visit(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
 {
     double phases[PRONY_PHASES][PRONY_SAMPLES_MOST];
@@ -141,6 +152,8 @@ void prony_host_visit(struct prony_host *host, const struct prony_order *order, 
             return;
         answer->verified++;
     }
+    if (host->counting && !next_set(host, order->turn, &answer->error))
+        return;
     if (host->workload->clock == PRONY_PER_OP)
         clear_latency(host);
     for (unsigned i = 0; i < samples; i++) {

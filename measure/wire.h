@@ -24,7 +24,7 @@ struct prony_order {
     int64_t target_ns;   /* WARM: how long a sample should take */
     int64_t limit_ns;    /* WARM: how long all of it may take */
     uint32_t text_bytes; /* OPEN: bytes that follow */
-    uint32_t pad;
+    uint32_t turn;       /* VISIT: its number in the cell, which says which set of events is counted */
 };
 
 struct prony_answer {

@@ -450,10 +450,16 @@ bool prony_draw_counters_wanted(const struct prony_view *view, const struct pron
 }
 
 /* What a count is divided by: the items of all counted samples. */
-static double items_of(const struct prony_view_cell *cell)
+static double items_of(const struct prony_view_cell *cell, const json_t *event)
 {
-    double repeats = prony_json_number(cell->json, "repeats"), items = prony_json_number(cell->json, "items");
-    return prony_json_number(json_object_get(cell->json, "counters"), "samples") * fmax(repeats, 1) * fmax(items, 1);
+    const json_t *counters = json_object_get(cell->json, "counters");
+    double repeats = prony_json_number(counters, "repeats"), items = prony_json_number(cell->json, "items");
+    double samples = prony_json_number(event, "samples");
+    if (!(samples > 0)) /* a report of before they were kept by event */
+        samples = prony_json_number(counters, "samples");
+    if (!(repeats > 0))
+        repeats = prony_json_number(cell->json, "repeats");
+    return samples * fmax(repeats, 1) * fmax(items, 1);
 }
 
 static double counters_data(const struct prony_drawing *drawing, const char *event,
@@ -463,7 +469,8 @@ static double counters_data(const struct prony_drawing *drawing, const char *eve
     for (unsigned row = 0; row < n; row++) {
         const json_t *workers = json_object_get(json_object_get(rows[row]->json, "counters"), "workers");
         for (size_t w = 0; w < json_array_size(workers); w++) {
-            double value = prony_json_number(event_of(rows[row], w, event), "value") / items_of(rows[row]);
+            const json_t *counted = event_of(rows[row], w, event);
+            double value = prony_json_number(counted, "value") / items_of(rows[row], counted);
             if (!isfinite(value))
                 continue;
             (void)fprintf(drawing->dat, "%u %.9g %zu # %s\n", row + 1, value, w, rows[row]->id);

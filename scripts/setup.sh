@@ -29,6 +29,11 @@ test_needs=(
     "libcmocka-dev:the C tests"
     "python3:the tests of the program, and the engine python-processes"
     "python3-jsonschema:checks reports against their schema"
+    "valgrind:counts instructions by simulation (counters/callgrind.c)"
+    "qemu-system-arm:an emulated machine with a PMU (tests/pmu-guest/)"
+    "cpio:packs that machine's file system"
+    "gcc-aarch64-linux-gnu:builds prony for it"
+    "libc6-dev-arm64-cross:and the C library for that"
 )
 
 list=no

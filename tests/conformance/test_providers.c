@@ -103,6 +103,8 @@ static void live(const struct prony_provider *provider)
     struct prony_worker worker;
     struct prony_error error = {0, ""};
     unsigned n = count(provider->events);
+    if ((provider->head.caps & PRONY_COUNTER_IN_WORKER) == 0)
+        return; /* its values come from files, after the worker's end */
     n = n < PRONY_EVENTS_MAX ? n : PRONY_EVENTS_MAX - 1;
     for (unsigned i = 0; i < n; i++)
         events[i] = provider->events[i];

@@ -26,6 +26,7 @@ FLOORS = {
 FOREIGN = {
     r"hwloc(\.h$|/)": "topology/",
     r"papi\w*\.h$": "counters/",
+    r"valgrind/": "counters/",
     r"jansson\w*\.h$": "results/",
     r"gsl/": "stats/",
     r"omp\.h$": "engines/openmp.c",

@@ -1,4 +1,5 @@
 #include "channels/line.h"
+#include "channels/keeper.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -48,7 +49,7 @@ static void init_blob(struct prony_blob *blob, const struct prony_params *params
     call->wait = (int16_t)prony_param_int(params, "wait");
     call->budget_ns = (uint64_t)prony_param_int(params, "budget");
     call->life = -1;
-    call->peer = number;
+    call->number = number;
 }
 
 int prony_lines_make(const struct prony_params *params, unsigned ends, prony_connect_fn *connect, void **result,
@@ -105,6 +106,8 @@ void prony_lines_destroy(void *channel)
 {
     struct prony_lines *lines = channel;
     prony_lines_settle(lines);
+    for (unsigned i = 0; i < lines->ends; i++)
+        prony_keeper_stop(prony_call_of(&lines->blob[i])->keeper);
     free(lines->blob);
     free(lines);
 }
@@ -223,7 +226,7 @@ int prony_wait_look(struct prony_waiting *waiting)
             waiting->spinning = worth_spinning(waiting->gap);
     }
     if (now >= waiting->deadline)
-        return -ETIMEDOUT;
+        return prony_line_gone(line) ? -EPIPE : -ETIMEDOUT;
     if (now >= waiting->look) {
         if (prony_line_gone(line))
             return -EPIPE;

@@ -36,8 +36,10 @@ extern const char *const prony_waits_all[], *const prony_waits_own[];
 struct prony_call {
     uint64_t budget_ns;
     int16_t wait, life; /* life: which descriptor is the lifeline; -1: none */
-    uint32_t peer;      /* this end's number; the peer's is the other of its pair */
-    unsigned char own[88];
+    uint32_t number;    /* of this end; the peer's is the other of its pair */
+    int32_t keeper;     /* the pair's keeper (keeper.h), in the even end; 0: none */
+    uint32_t spare;
+    unsigned char own[80];
 };
 static_assert(sizeof(struct prony_call) == 104, "fills a blob");
 

@@ -271,6 +271,8 @@ static int open_engine(struct prony_host *host, struct prony_error *error)
     if (code == 0 && host->channel != NULL)
         code = prony_host_gang(host, PRONY_OWN_ATTACH, (bench->engine->head.caps & PRONY_CAP_SHARED) == 0,
                                "attaching the channel", error);
+    if (code == 0 && host->channel != NULL && host->channel_ops->settle != NULL)
+        host->channel_ops->settle(host->channel);
     if (code == 0 && host->counting)
         code = prony_host_gang(host, PRONY_OWN_COUNT_ENTER, host->set, "opening counters", error);
     prony_host_park(host);

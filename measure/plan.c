@@ -184,6 +184,20 @@ static bool is_single(const struct prony_head *engine)
     return (engine->caps & PRONY_CAP_DRY) != 0 || strcmp(engine->name, "serial") == 0;
 }
 
+/* A message of the workload's `size` that the channel cannot carry under these parameters. */
+static int too_large(const struct prony_cell *cell, struct prony_error *reason)
+{
+    const struct prony_channel *channel = cell->channel;
+    const struct prony_option *size = prony_option_find(cell->workload->head.options, "size");
+    struct prony_error how = {0, ""};
+    int64_t most = channel->limit != NULL ? channel->limit(&cell->channel_params, &how) : (int64_t)channel->largest;
+    int64_t asked = size == NULL ? 0 : prony_param_int(&cell->workload_params, "size");
+    if (most <= 0 || asked <= most)
+        return 0;
+    return prony_fail(reason, -EMSGSIZE, "channel %s carries messages of at most %lld bytes, not %lld%s%s",
+                      channel->head.name, (long long)most, (long long)asked, how.code != 0 ? ": " : "", how.text);
+}
+
 /* Engine, workload, channel and number of workers: 0, or the reason why they do not go together. */
 static int fits(const struct prony_cell *cell, struct prony_error *reason)
 {
@@ -205,7 +219,7 @@ static int fits(const struct prony_cell *cell, struct prony_error *reason)
         return prony_fail(reason, -ENOTSUP, "channel %s does not reach between threads", cell->channel->head.name);
     if ((cell->engine->head.caps & PRONY_CAP_SHARED) == 0 && (cell->channel->head.caps & PRONY_CHANNEL_PROCESSES) == 0)
         return prony_fail(reason, -ENOTSUP, "channel %s does not reach between processes", cell->channel->head.name);
-    return 0;
+    return too_large(cell, reason);
 }
 
 static const struct placed *place(struct expansion *x, const char *policy, unsigned workers)

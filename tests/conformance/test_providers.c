@@ -42,6 +42,7 @@ static void is_complete(void **state)
         assert_int_equal(provider->head.size, sizeof *provider);
         assert_non_null(provider->head.name);
         assert_true(strlen(provider->head.summary) > 8 && strlen(provider->head.summary) < 100);
+        assert_true(provider->head.caps & (PRONY_COUNTER_IN_WORKER | PRONY_COUNTER_RERUN));
         assert_non_null(provider->events);
         assert_non_null(provider->known);
         assert_non_null(provider->trial);

@@ -154,5 +154,6 @@ const struct prony_kernel prony_own_kernels[] = {
     [PRONY_OWN_COUNT_BEGIN] = {"count-begin", count_begin},
     [PRONY_OWN_COUNT_END] = {"count-end", count_end},
     [PRONY_OWN_COUNT_LEAVE] = {"count-leave", count_leave},
+    [PRONY_OWN_TRACE] = {"trace", prony_trace_worker},
     {NULL, NULL},
 };

@@ -12,7 +12,8 @@
 
 struct prony_report {
     json_t *root;
-    char *xml; /* the topology as hwloc XML, for topology.xml; NULL: none */
+    char *folder; /* where it lies, for the files beside it; NULL: nowhere yet */
+    char *xml;    /* the topology as hwloc XML, for topology.xml; NULL: none */
 };
 
 /* A number, or null for NaN and infinities. */
@@ -56,6 +57,15 @@ int prony_context_redact(struct prony_report *report);
 /* Statistics over the visits of each cell, and speed-ups against the serial cells; `cells` is the JSON array of the run's
  * cells, in the same order. */
 int prony_stats_add(const struct prony_run *run, json_t *cells);
+
+/* A file under way: written as `temporary`, to be renamed to `path`. */
+struct prony_writing {
+    char *path, *temporary;
+    FILE *out;
+};
+int prony_writing_begin(struct prony_writing *writing, const char *folder, const char *name, struct prony_error *error);
+/* Ends it: in place when code is 0 and all bytes reached the disk, else gone. */
+int prony_writing_end(struct prony_writing *writing, int code, struct prony_error *error);
 
 /* The layout of report.json: one line a cell. */
 int prony_report_dump(const struct prony_report *report, FILE *out);

@@ -12,6 +12,7 @@ void prony_html(FILE *out, const char *text);
 void prony_page_cells(FILE *out, const struct prony_view *view);
 void prony_page_unmeasured(FILE *out, const struct prony_view *view);
 void prony_page_disturbed(FILE *out, const struct prony_report *report, const struct prony_view *view);
+void prony_page_profile(FILE *out, const struct prony_report *report, const struct prony_view *view);
 void prony_page_context(FILE *out, const struct prony_report *report);
 
 #endif

@@ -133,6 +133,27 @@ static const char *cut(const char *out, char *format, size_t bytes)
     return colon == NULL || colon[1] == '\0' ? NULL : colon + 1;
 }
 
+bool runner_out_profiles(const char *out)
+{
+    static const char *const formats[] = {"trace", "folded", "flamegraph", "speedscope"};
+    char format[32];
+    (void)cut(out, format, sizeof format);
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (strcmp(format, formats[i]) == 0)
+            return true;
+    return false;
+}
+
+/* How a file of this format is called. */
+static const char *ending(const char *format)
+{
+    if (strcmp(format, "trace") == 0)
+        return "trace.json";
+    if (strcmp(format, "speedscope") == 0)
+        return "speedscope.json";
+    return strcmp(format, "flamegraph") == 0 ? "flamegraph.svg" : format;
+}
+
 int runner_out_check(const char *out, struct prony_error *error)
 {
     char format[32], folder[1024];
@@ -159,7 +180,7 @@ int runner_out_write(const struct prony_report *report, const char *out, const c
     FILE *file;
     int code;
     if (path == NULL && folder != NULL) {
-        (void)snprintf(own, sizeof own, "%s/report.%s", folder, format);
+        (void)snprintf(own, sizeof own, "%s/report.%s", folder, ending(format));
         path = own;
     }
     if (path == NULL || strcmp(path, "-") == 0)

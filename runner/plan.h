@@ -11,7 +11,7 @@ struct runner_request {
     int64_t budget_ns, timeout_ns, seed;
     double precision;
     unsigned visits, launches, samples;
-    bool oversubscribe, dry_run, redact, json, quiet, verbose;
+    bool oversubscribe, dry_run, redact, json, profile, quiet, verbose;
 };
 
 /* Loads the plug-ins named by path, reads the suite (NULL: `quick`, or the command line alone when it names workloads),

@@ -17,7 +17,8 @@ struct request {
 #define AT(member) offsetof(struct request, member)
 
 static const struct runner_option options[] = {
-    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0, "html, md, json or csv; into PATH, or on stdout", NULL},
+    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0,
+     "html, md, json or csv; of a profile trace, folded, flamegraph or speedscope; into PATH, or on stdout", NULL},
     {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0,
      "writes the whole report, page and plots anew into a new folder", NULL},
     {0, "check", NULL, TAKE_FLAG, AT(check), 0, 0,

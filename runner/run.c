@@ -1,6 +1,7 @@
 /* prony run: plan, measure, report. */
 #include "base/log.h"
 #include "measure/measure.h"
+#include "measure/profile.h"
 #include "runner/command.h"
 #include "runner/folder.h"
 #include "runner/plan.h"
@@ -51,9 +52,12 @@ static const struct runner_option options[] = {
     {0, "seed", "N", TAKE_NUMBER, AT(seed), 0, 9e18, "of the order of visits and of the data (default 1)", NULL},
     {0, "counters", "PROVIDER[:EVENTS]", TAKE_TEXT, AT(counters), 0, 0,
      "papi, software, none, with events or groups joined by +; auto takes the best that counts (default auto)", NULL},
+    {0, "profile", NULL, TAKE_FLAG, AT(profile), 0, 0,
+     "one more visit of each cell, after the measured ones: a timeline of every task, and sampled stacks", NULL},
     {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0,
      "a new or empty folder for the report (default prony-runs/TIME-SUITE)", "What comes out"},
-    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0, "also html, md, json or csv; PATH - is stdout", NULL},
+    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0,
+     "also html, md, json or csv; with --profile trace, folded, flamegraph or speedscope; PATH - is stdout", NULL},
     {0, "name", "NAME", TAKE_TEXT, AT(name), 0, 0, "a name for the run, kept in the report", NULL},
     {0, "redact", NULL, TAKE_FLAG, AT(redact), 0, 0, "leaves host names out of the report", NULL},
     {0, "json", NULL, TAKE_FLAG, AT(json), 0, 0, "report.json (or the plan) on stdout instead of a table", NULL},
@@ -68,6 +72,8 @@ static const char *const examples[] = {"prony run quick",
                                        "two workloads on six engines, workers doubling up to all",
                                        "prony run -w ./mine.so -p items=1k,10k --precision 2%",
                                        "a function of your own, until the figures are steady",
+                                       "prony run -w fib -e thread,fork --profile --out flamegraph",
+                                       "where the time went and when: profile/ in the report's folder",
                                        NULL};
 
 static volatile int interrupted;
@@ -95,6 +101,16 @@ static void show_progress(void *context, double done, int64_t left_ns, const str
         (void)snprintf(left, sizeof left, "%lld:%02lld left", (long long)(left_ns / 60000000000),
                        (long long)(left_ns / 1000000000 % 60));
     prony_progress("%3.0f%%  %-11s  %.48s", 100 * done, left, cell == NULL ? "" : cell->id);
+}
+
+/* The profile of a cell goes to the disk at once, so that only one is ever in memory. */
+static void keep_profile(void *context, const struct prony_cell *cell, unsigned number, struct prony_profile *profile)
+{
+    const struct runner_folder *folder = context;
+    if (prony_profile_write(cell, number, profile, folder->path, &profile->digest.files_reason) != 0)
+        prony_warn("%s: no profile is kept: %s", cell->id, profile->digest.files_reason.text);
+    else if (profile->digest.sampled_reason.code != 0)
+        prony_warn("%s: %s", cell->id, profile->digest.sampled_reason.text);
 }
 
 static void announce(const struct prony_run *run)
@@ -189,13 +205,22 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     struct prony_error error = {0, ""};
     struct runner_folder folder;
     char journal[1100];
-    struct prony_watch watch = {.journal = journal, .interrupt = &interrupted, .progress = show_progress};
+    struct prony_watch watch = {.journal = journal,
+                                .interrupt = &interrupted,
+                                .progress = show_progress,
+                                .profiled = keep_profile,
+                                .context = &folder};
     struct prony_report *report = NULL;
     int code = EXIT_CANNOT;
     bool broken;
     for (size_t i = 0; i < request->outs.count; i++)
         if (runner_out_check(request->outs.item[i], &error) != 0)
             return runner_say(&error);
+    for (size_t i = 0; i < request->outs.count && !request->profile; i++)
+        if (runner_out_profiles(request->outs.item[i])) {
+            prony_error_say("--out %s is made from a profile: add --profile", request->outs.item[i]);
+            return EXIT_USAGE;
+        }
     if (prony_counters_choose(request->counters, &run->method, &error) != 0)
         return runner_say(&error);
     if (runner_folder_make(request->folder, run->suite, &folder, &error) != 0)
@@ -213,7 +238,7 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     }
     say_failures(run);
     if (prony_report_from_run(run, argc, argv, request->redact, &report, &error) != 0 ||
-        publish(request, report, &folder, &error) != 0) {
+        prony_report_lies_in(report, folder.path, &error) != 0 || publish(request, report, &folder, &error) != 0) {
         prony_error_say("the report could not be written: %s (the measurements are in %s)", error.text, journal);
     } else {
         code = broken ? EXIT_CANNOT : exit_code_of(run);

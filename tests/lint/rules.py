@@ -28,6 +28,7 @@ FOREIGN = {
     r"jansson\w*\.h$": "results/",
     r"gsl/": "stats/",
     r"omp\.h$": "engines/openmp.c",
+    r"elfutils/|dwarf\.h$|(lib|g)elf\.h$": "measure/symbols.c",
 }
 KIND_OF_ROOM = {"engines": "engine", "workloads": "workload", "channels": "channel", "counters": "provider"}
 FUNCTION_LINES = 80

@@ -11,7 +11,7 @@ enum { DEPTH_MOST = 512, NO_TASK = -1 };
 /* A note and whose it is. */
 struct moment {
     const struct prony_note *note;
-    uint32_t lane, number;
+    uint32_t lane, number; /* lane: here the caller is first, as it queues what others begin */
 };
 
 /* A task that was queued and has not begun: found again by its future. */
@@ -56,10 +56,8 @@ static int by_time(const void *a, const void *b)
     const struct moment *x = a, *y = b;
     if (x->note->ticks != y->note->ticks)
         return x->note->ticks < y->note->ticks ? -1 : 1;
-    if (x->lane != y->lane) /* who queues does so before others begin */
-        return (x->note->kind == PRONY_NOTE_QUEUED) != (y->note->kind == PRONY_NOTE_QUEUED)
-                   ? (x->note->kind == PRONY_NOTE_QUEUED ? -1 : 1)
-                   : (x->lane < y->lane ? -1 : 1);
+    if (x->lane != y->lane)
+        return x->lane < y->lane ? -1 : 1;
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
@@ -228,26 +226,27 @@ static void close_stretch(struct pass *pass, uint32_t index, const struct prony_
 static void take(struct pass *pass, const struct moment *moment)
 {
     const struct prony_note *note = moment->note;
-    account(pass, moment->lane, note->ticks);
+    const uint32_t lane = (moment->lane + pass->profile->workers) % (pass->profile->workers + 1);
+    account(pass, lane, note->ticks);
     switch (note->kind) {
     case PRONY_NOTE_QUEUED:
         if (note->future != 0)
-            task_queued(pass, moment->lane, note);
+            task_queued(pass, lane, note);
         break;
     case PRONY_NOTE_BEGUN:
-        task_begun(pass, moment->lane, note);
+        task_begun(pass, lane, note);
         break;
     case PRONY_NOTE_ENDED:
-        close_stretch(pass, moment->lane, note, true);
+        close_stretch(pass, lane, note, true);
         break;
     case PRONY_NOTE_STOLEN:
-        pass->lanes[moment->lane].thief_of = note->detail;
+        pass->lanes[lane].thief_of = note->detail;
         break;
     case PRONY_NOTE_WAIT:
-        open_stretch(pass, moment->lane, note, note->detail);
+        open_stretch(pass, lane, note, note->detail);
         break;
     case PRONY_NOTE_GO_ON:
-        close_stretch(pass, moment->lane, note, false);
+        close_stretch(pass, lane, note, false);
         break;
     default:
         break;
@@ -307,7 +306,7 @@ int prony_profile_digest(struct prony_profile *profile)
     for (unsigned i = 0; i <= profile->workers && code == 0; i++) {
         pass.lanes[i].thief_of = -1;
         for (uint32_t j = 0; j < profile->lanes[i].count; j++)
-            moments[at++] = (struct moment){&profile->lanes[i].notes[j], i, j};
+            moments[at++] = (struct moment){&profile->lanes[i].notes[j], (i + 1) % (profile->workers + 1), j};
         profile->digest.lost += profile->lanes[i].lost;
         profile->digest.notes += profile->lanes[i].count;
     }

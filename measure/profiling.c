@@ -9,7 +9,7 @@
 
 enum { TRIAL_NOTES = 4096, SAMPLES_MOST = 60 };
 static const uint64_t sampling_ns = 400000000, period_ns = 1000000;
-static const double fill = 0.9; /* of the fullest timeline */
+static const double fill = 0.9; /* of a timeline */
 
 /* What one note costs here, with a warm ring: the best of a few runs, as anything else only adds to it. */
 static double note_cost(struct prony_timeline *timeline)
@@ -39,18 +39,18 @@ static void forget(struct prony_host *host)
     }
 }
 
-static uint64_t fullest(struct prony_host *host)
+/* All notes since then: one worker may happen to make them all. */
+static uint64_t noted(struct prony_host *host)
 {
-    uint64_t most = 0;
+    uint64_t all = 0;
     for (unsigned i = 0; i <= host->setup.workers; i++) {
         struct prony_timeline *timeline = prony_board_timeline(host->arena.base, i);
-        uint64_t its = written(timeline) - timeline->since;
-        most = its > most ? its : most;
+        all += written(timeline) - timeline->since;
     }
-    return most;
+    return all;
 }
 
-/* One repetition says how many notes it makes; then as many repetitions as the timelines hold. */
+/* One repetition says how many notes it makes; then as many repetitions as a timeline holds. */
 static int record(struct prony_host *host, int64_t repeats, struct prony_error *error)
 {
     struct prony_trail *trail = prony_board_trail(host->arena.base);
@@ -65,7 +65,7 @@ static int record(struct prony_host *host, int64_t repeats, struct prony_error *
     host->bench.engine = prony_trace_engine(engine, mine);
     forget(host);
     code = prony_host_take(host, 1, false, &ns, error);
-    most = fullest(host);
+    most = noted(host);
     trail->repeats = (int64_t)(fill * (double)mine->room / (double)(most == 0 ? 1 : most));
     trail->repeats = trail->repeats > repeats ? repeats : trail->repeats;
     trail->repeats = trail->repeats < 1 ? 1 : trail->repeats;

@@ -14,8 +14,9 @@ static bool drawing(FILE *out, const char *folder, const char *stem, const char 
     bool there = false;
     if (folder == NULL || asprintf(&path, "%s/profile/%s.%s", folder, stem, kind) < 0)
         return false;
-    if (prony_json_slurp(path, &svg, &bytes, NULL) == 0 && (style = strstr(svg, "<style>")) != NULL &&
-        (end = strstr(style, "</style>")) != NULL) {
+    if (prony_json_slurp(path, &svg, &bytes, NULL) == 0 && bytes > PRONY_DRAWING_BYTES)
+        (void)fprintf(out, "<p>A drawing of %.1f MB is linked below and not shown here.</p>\n", (double)bytes / 1e6);
+    else if (svg != NULL && (style = strstr(svg, "<style>")) != NULL && (end = strstr(style, "</style>")) != NULL) {
         (void)fprintf(out, "<figure><div class=scroll>%.*s%s</div></figure>\n", (int)(style - svg), svg, end + 8);
         there = true;
     }

@@ -11,7 +11,8 @@ enum {
     PRONY_FOLDED_BYTES = 16 << 20,
     PRONY_TIMELINE_LANES = 24,
     PRONY_TIMELINE_STRETCHES = 600,
-    PRONY_PROFILES_SHOWN = 12 /* cells drawn on the page; the others are linked */
+    PRONY_DRAWING_BYTES = 400000, /* a larger one is linked, not shown */
+    PRONY_PROFILES_SHOWN = 12     /* cells drawn on the page; the others are linked */
 };
 
 /* Stacks with their counts, each "frame;frame;frame", sorted, in one text. */

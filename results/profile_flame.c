@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { WIDTH = 1200, ROW = 18, TOP = 34, EDGE = 8, DEPTH_MOST = 160 };
-#define LEAST_WIDE 0.4  /* px; narrower frames are left out and counted */
+#define LEAST_WIDE 0.8  /* px; narrower frames are left out and counted */
 #define LETTER_WIDE 6.7 /* px, of the monospaced 11 px letters */
 
 /* A frame with all below it: nodes lie in one array, 0 is the root. */

@@ -41,7 +41,7 @@ static json_t *judged(const json_t *a, struct prony_visits *before, struct prony
     ratio = prony_ratio_interval(before->ns, before->count, after->ns, after->count, PRONY_CONFIDENCE);
     if (isnan(ratio.low))
         (void)snprintf(reason, sizeof reason,
-                       "%zu and %zu visits are too few for a 95%% interval of a ratio: 7 and 7 are the least",
+                       "%zu and %zu visits are too few for a 95%% interval of a ratio: 6 and 7 are the least",
                        before->count, after->count);
     return json_pack("{s:O, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "id", json_object_get(a, "id"), "verdict",
                      verdict_of(&ratio, margin), "ratio",

@@ -17,7 +17,7 @@
 
 struct prony_board {
     uint64_t magic, bytes; /* of the whole arena */
-    uint32_t workers, nends, events, pad;
+    uint32_t workers, nends, events, star; /* star: of prony_need */
     struct prony_span pus;    /* int32_t, one a worker; -1: not to be bound */
     struct prony_span ends;   /* struct prony_blob, written by the host */
     struct prony_span names;  /* event names, each ended by a NUL */

@@ -37,8 +37,8 @@ struct wire_arg {
 struct wire_result {
     uint64_t sent, got, wrong, lost, late; /* lost: gaps in the numbers seen; late: came after a later one */
     uint64_t whole;                        /* the last message had every byte right, or there was none */
-    uint64_t touch_ns;                     /* of stamping and checking one message */
     uint64_t left;                         /* WIRE_RESULT_LEFT */
+    uint64_t touch_ns;                     /* of stamping and checking one message; a figure, and no answer */
 };
 
 struct wire_line { /* between the roles, beside the channel */
@@ -139,6 +139,8 @@ static inline int wire_open(struct wire *wire, struct prony_worker *worker, cons
     wire->lossy = (wire->channel->head.caps & PRONY_CHANNEL_LOSSY) != 0;
     wire->seed = arg.seed;
     wire->result.whole = 1;
+    if (worker->index == 0) /* nobody looks at it before all have begun */
+        memset(wire->line, 0, sizeof *wire->line);
     if (receives)
         memset(wire->message, 0xa5, wire->size);
     else
@@ -346,10 +348,9 @@ static inline unsigned wire_roles(const struct prony_bench *bench)
 
 static inline void wire_poison(struct prony_bench *bench)
 {
-    struct wire_line *line = data_at(bench, 0);
-    memset(line, 0, sizeof *line);
     for (unsigned role = 0; role < wire_roles(bench); role++)
-        memset(data_at(bench, LINE_BYTES + role * wire_stride(bench->params)), 0xff, sizeof(struct wire_result));
+        memset(data_at(bench, LINE_BYTES + role * wire_stride(bench->params)), 0xff,
+               offsetof(struct wire_result, touch_ns));
 }
 
 static inline int wire_result_of(const struct prony_bench *bench, unsigned role, struct wire_result *result,
@@ -366,12 +367,17 @@ static inline int wire_result_of(const struct prony_bench *bench, unsigned role,
     return 0;
 }
 
+static inline bool wire_loses(const struct prony_bench *bench)
+{
+    return bench->setup->channel != NULL && (bench->setup->channel->head.caps & PRONY_CHANNEL_LOSSY) != 0;
+}
+
 /* Counts of both sides: what was sent must be there, or, where the channel loses, be missing and counted. `expected`
  * messages each way that is used. */
 static inline int wire_agree(struct prony_bench *bench, uint64_t sent, uint64_t got, uint64_t gaps, uint64_t late,
                              uint64_t expected, struct prony_error *error)
 {
-    bool lossy = bench->setup->channel != NULL && (bench->setup->channel->head.caps & PRONY_CHANNEL_LOSSY) != 0;
+    bool lossy = wire_loses(bench);
     if (sent != expected)
         return prony_fail(error, -EBADMSG, "%llu messages were sent, not %llu", (unsigned long long)sent,
                           (unsigned long long)expected);

@@ -42,6 +42,10 @@ int prony_axes_check(struct prony_axes *axes, unsigned n, struct prony_error *er
 /* The axis that sets `key` of the plug-in `owner`: its own before a general one, a later one before an earlier; -1:
  * none. */
 int prony_axes_winner(const struct prony_axes *axes, const char *owner, const char *key);
+/* Replaces the place "pairs" by a list:A+B for every pair of PUs; of a large machine, of some
+ * of its PUs, which a note says. */
+int prony_axes_pairs(struct prony_axes *axes, const struct prony_topology *topology, struct prony_list *notes,
+                     struct prony_error *error);
 void prony_axes_free(struct prony_axes *axes);
 
 #endif

@@ -36,6 +36,7 @@ struct prony_visit {
     unsigned samples;
     uint64_t *samples_ns;  /* the whole sample: divide by repeats for one repetition */
     uint64_t phases_ns[7]; /* medians over the samples of bench->ns[1..7] */
+    uint64_t cpu_ns;       /* gangs: CPU time of all roles in the timed parts of its samples; 0: not taken */
     struct prony_disturbed disturbed;
 };
 
@@ -45,6 +46,7 @@ struct prony_cell_worker {
     unsigned generation, flags; /* PRONY_WHO_* */
     int64_t items;              /* completed in all samples, warm-up included */
     struct prony_value *values; /* one an event; NULL: nothing counted */
+    struct prony_usage usage;   /* gangs: sums over the measured samples; start[] means nothing here */
 };
 
 struct prony_cell {
@@ -73,6 +75,8 @@ struct prony_cell {
     struct prony_histogram *latency; /* measured operations of PRONY_PER_OP workloads; NULL: none */
     uint64_t counted_samples;        /* that the workers' values are sums over */
     int64_t verified;                /* samples whose answer was checked and right */
+    int64_t measured_samples;        /* of all visits */
+    int64_t shortfall, reordered;    /* of a channel that loses: items missing, messages out of order, in those */
     double counter_read_ns;          /* median cost of one read in a worker; NaN: nothing read */
     uint64_t spent_ns;               /* wall time given to the cell */
 };

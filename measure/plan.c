@@ -203,6 +203,29 @@ static int fits(const struct prony_cell *cell, struct prony_error *reason)
         return prony_fail(reason, -ENOTSUP, "channel %s does not reach between threads", cell->channel->head.name);
     if ((cell->engine->head.caps & PRONY_CAP_SHARED) == 0 && (cell->channel->head.caps & PRONY_CHANNEL_PROCESSES) == 0)
         return prony_fail(reason, -ENOTSUP, "channel %s does not reach between processes", cell->channel->head.name);
+    if (cell->channel->largest != 0 && cell->need.message > cell->channel->largest)
+        return prony_fail(reason, -ENOTSUP, "channel %s carries at most %llu bytes a message, not %llu",
+                          cell->channel->head.name, (unsigned long long)cell->channel->largest,
+                          (unsigned long long)cell->need.message);
+    return 0;
+}
+
+/* Does the cell wait by spinning? Then two of its roles on one PU take turns by the scheduler's time slices: milliseconds
+ * a message, and the figure would say nothing about the channel. */
+static int fits_place(const struct prony_cell *cell, struct prony_error *reason)
+{
+    unsigned roles = cell->need.roles == 0 ? cell->workers : cell->need.roles;
+    bool spins = cell->need.spins != 0;
+    for (unsigned i = 0; i < cell->channel_params.count && cell->channel != NULL && cell->need.ends != 0; i++) {
+        const struct prony_param *param = &cell->channel_params.values[i];
+        spins = spins || (strcmp(param->option->name, "wait") == 0 && strcmp(param->text, "spin") == 0);
+    }
+    for (unsigned i = 0; spins && cell->placement.binding && i < roles; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (cell->placement.pus[i] == cell->placement.pus[j])
+                return prony_fail(reason, -ENOTSUP,
+                                  "workers that spin for each other cannot share PU %d: take wait=block, or other PUs",
+                                  cell->placement.pus[i]);
     return 0;
 }
 
@@ -257,6 +280,8 @@ static int place_cell(struct expansion *x, const struct point *point, struct pro
         return prony_fail(error, -ENOMEM, "no memory for a plan");
     }
     memcpy(cell->placement.pus, placed->placement.pus, point->workers * sizeof *cell->placement.pus);
+    if (cell->outcome == PRONY_PENDING && fits_place(cell, &cell->reason) != 0)
+        return skip_cell(cell);
     return 0;
 }
 
@@ -520,6 +545,8 @@ int prony_plan_expand(struct prony_run *run, const struct prony_row *rows, unsig
     prony_topology_facts(run->topology, &facts);
     for (unsigned i = 0; code == 0 && i < n; i++)
         code = prony_axes_read(&rows[i], &facts, &run->notes, &axes[i], error);
+    for (unsigned i = 0; code == 0 && i < n; i++)
+        code = prony_axes_pairs(&axes[i], run->topology, &run->notes, error);
     if (code == 0)
         code = prony_axes_check(axes, n, error);
     if (code == 0)

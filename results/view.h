@@ -43,6 +43,9 @@ unsigned prony_view_race(const struct prony_view *view, const struct prony_view_
 /* Which engine was fastest, in words; no winner where intervals overlap. "" when nothing was measured. */
 const char *prony_view_verdict(const struct prony_view *view, const struct prony_view_group *group, char *text,
                                size_t bytes);
+/* Which way processes should talk here: for small messages, for large ones, for the least CPU time. "" when none were
+ * sent. */
+const char *prony_view_advice(const struct prony_view *view, char *text, size_t bytes);
 /* "interrupted: 12 of 40 cells were measured" and "2 cells failed" in one line; "" when all is well. */
 const char *prony_view_trouble(const struct prony_view *view, const struct prony_report *report, char *text,
                                size_t bytes);

@@ -26,8 +26,7 @@ void prony_worker_init(struct prony_worker *worker, const struct prony_setup *se
     worker->kernels = setup->kernels;
     worker->slot = (struct prony_slot *)(void *)(setup->base + setup->slots.off) + index;
     worker->latency = (struct prony_span){own, sizeof(struct prony_histogram)};
-    worker->scratch =
-        (struct prony_span){own + before_scratch, setup->own_stride - before_scratch};
+    worker->scratch = (struct prony_span){own + before_scratch, setup->own_stride - before_scratch};
     worker->usage = (struct prony_usage *)(void *)(setup->base + own + sizeof(struct prony_histogram));
     worker->channel = setup->channel;
     worker->ends = setup->ends;

@@ -184,9 +184,10 @@ static void take_over_workers(struct prony_live *live, struct prony_visit *visit
         who->flags = helps && i == 0 ? PRONY_WHO_CALLER : 0;
         all += who->items;
         if (cell->workload->shape == PRONY_GANG)
-            visit->cpu_ns += take_over_usage(
-                who, (const struct prony_usage *)(const void *)(live->client.arena.base + board->own.off +
-                                                                i * board->own_stride + sizeof(struct prony_histogram)));
+            visit->cpu_ns +=
+                take_over_usage(who, (const struct prony_usage *)(const void *)(live->client.arena.base +
+                                                                                board->own.off + i * board->own_stride +
+                                                                                sizeof(struct prony_histogram)));
         if (cell->latency != NULL)
             prony_histogram_add(cell->latency,
                                 (const struct prony_histogram *)(const void *)(live->client.arena.base +

@@ -46,8 +46,8 @@ static int expand(struct prony_list *places, const struct prony_topology *topolo
     bad = add_pairs(places, pus, n);
     free(pus);
     if (n < all) {
-        (void)snprintf(note, sizeof note, "place pairs: %u of %u PUs were taken, evenly spaced (list:A+B names others)", n,
-                       all);
+        (void)snprintf(note, sizeof note, "place pairs: %u of %u PUs were taken, evenly spaced (list:A+B names others)",
+                       n, all);
         bad |= add(notes, note);
     }
     if (bad != 0)

@@ -100,7 +100,8 @@ static void ranking_say(FILE *out, const struct runner_up *found, unsigned n, bo
     double items = per_item ? prony_json_number(found[0].cell->json, "items") : 1;
     unsigned same = tied(found, n);
     if (n > 1 && same != 1) {
-        (void)fputs(same == 0 ? "no winner is named, since an interval needs 6 visits; first came " : "no winner: ", out);
+        (void)fputs(same == 0 ? "no winner is named, since an interval needs 6 visits; first came " : "no winner: ",
+                    out);
         for (unsigned i = 0; i < n && i < (same == 0 ? 1 : same) && i < NAMED_MAX; i++) {
             (void)fputs(i == 0 ? "" : ", ", out);
             name_say(out, found[i].cell);
@@ -118,7 +119,8 @@ static void ranking_say(FILE *out, const struct runner_up *found, unsigned n, bo
         return;
     (void)fputs("; next is ", out);
     name_say(out, found[1].cell);
-    (void)fprintf(out, ", %.2f times slower", found[1].figure.value / found[0].figure.value);
+    (void)fprintf(out, bytes ? ", which takes %.2f times as long" : ", %.2f times that",
+                  found[1].figure.value / found[0].figure.value);
 }
 
 static void size_say(FILE *out, double size)

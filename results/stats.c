@@ -63,7 +63,8 @@ static void series_free(struct series *series)
 
 static json_t *figures(const struct prony_cell *cell, const struct series *series)
 {
-    double median = prony_median(series->ns, series->count), items = (double)cell->need.items * prony_wire_arrived(cell);
+    double median = prony_median(series->ns, series->count),
+           items = (double)cell->need.items * prony_wire_arrived(cell);
     struct prony_interval ci = prony_median_interval(series->ns, series->count, PRONY_CONFIDENCE);
     bool counted = cell->need.items > 0 && median > 0;
     return json_pack(
@@ -215,8 +216,8 @@ int prony_stats_add(const struct prony_run *run, json_t *cells)
         if ((code = series_take(&run->cells[i], &series[i])) == 0 &&
             (json_object_set_new(json_array_get(cells, i), "stats", figures(&run->cells[i], &series[i])) != 0 ||
              json_object_set_new(json_array_get(cells, i), "wire",
-                                 prony_wire_json(run, &run->cells[i],
-                                                 prony_median(series[i].ns, series[i].count))) != 0))
+                                 prony_wire_json(run, &run->cells[i], prony_median(series[i].ns, series[i].count))) !=
+                 0))
             code = -ENOMEM;
     }
     if (code == 0)

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char not_counted[] = "system calls are not counted: a tracepoint or a tracer would cost more than the calls; "
-                                  "the tests compare each channel's with those of a bare loop";
+static const char not_counted[] =
+    "system calls are not counted: a tracepoint or a tracer would cost more than the calls; "
+    "the tests compare each channel's with those of a bare loop";
 
 static double repetitions(const struct prony_cell *cell)
 {
@@ -87,7 +88,7 @@ json_t *prony_wire_json(const struct prony_run *run, const struct prony_cell *ce
                      prony_json_count(cell->need.message), "wait", prony_json_text(wait_of(cell)), "messages_per_s",
                      prony_json_real(arrived * (double)cell->need.messages / median_ns * 1e9), "bytes_per_s",
                      prony_json_real(arrived * (double)cell->need.operations / median_ns * 1e9), "cpu_ns_per_message",
-                     cpu_json(cell), "shared", shared_json(run, cell), "lost", (json_int_t)cell->shortfall,
-                     "reordered", (json_int_t)cell->reordered, "arrived", prony_json_real(arrived), "system_calls",
+                     cpu_json(cell), "shared", shared_json(run, cell), "lost", (json_int_t)cell->shortfall, "reordered",
+                     (json_int_t)cell->reordered, "arrived", prony_json_real(arrived), "system_calls",
                      "system_calls_reason", not_counted, "sides", sides);
 }

@@ -158,7 +158,7 @@ static const struct pair {
     const char *name, *shared; /* as prony_topology_shared says it */
     const char *also;          /* NULL: nothing */
 } pairs[] = {
-    {"same-pu", "same PU", NULL},       {"smt", "core", "L1"},    {"l2", "L2", NULL}, {"l3", "L3", NULL},
+    {"same-pu", "same PU", NULL}, {"smt", "core", "L1"},  {"l2", "L2", NULL},           {"l3", "L3", NULL},
     {"package", "package", NULL}, {"node", "node", NULL}, {"machine", "machine", NULL},
 };
 

@@ -61,8 +61,8 @@ static int fan_out_need(const struct prony_params *params, unsigned workers, str
 static const struct prony_kernel kernels[] = {{"fan-out", fan_out_kernel}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, fan_out) = {
-    .head = PRONY_HEAD(struct prony_workload, .name = "fan-out",
-                       .summary = "one worker sends to many, in turns", .options = options),
+    .head = PRONY_HEAD(struct prony_workload, .name = "fan-out", .summary = "one worker sends to many, in turns",
+                       .options = options),
     .unit = "message",
     .kernels = kernels,
     .shape = PRONY_GANG,

@@ -89,7 +89,8 @@ static int paced_need(const struct prony_params *params, unsigned workers, struc
 
 static void paced_task(const struct prony_bench *bench, struct prony_task *task)
 {
-    struct wire_arg arg = {.more = {[PERIOD] = UINT64_C(1000000000000) / (uint64_t)prony_param_int(bench->params, "rate")}};
+    struct wire_arg arg = {
+        .more = {[PERIOD] = UINT64_C(1000000000000) / (uint64_t)prony_param_int(bench->params, "rate")}};
     wire_task(bench, task, &arg);
 }
 

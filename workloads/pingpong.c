@@ -100,8 +100,8 @@ static int pingpong_verify(struct prony_bench *bench, struct prony_error *error)
     bench->ns[1] = asker.touch_ns > answerer.touch_ns ? asker.touch_ns : answerer.touch_ns;
     code = wire_agree(bench, asker.sent, answerer.got, answerer.lost, answerer.late, trips, error);
     if (code == 0)
-        code = wire_agree(bench, answerer.sent, asker.got, wire_loses(bench) ? 0 : asker.lost, asker.late,
-                          answerer.got, error);
+        code = wire_agree(bench, answerer.sent, asker.got, wire_loses(bench) ? 0 : asker.lost, asker.late, answerer.got,
+                          error);
     return code;
 }
 

@@ -17,9 +17,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define WIRE_SIZE_OPTION {"size", PRONY_BYTES, "64", 0, 16777216.0, NULL, "bytes of a message"}
+#define WIRE_SIZE_OPTION                                                                                               \
+    {                                                                                                                  \
+        "size", PRONY_BYTES, "64", 0, 16777216.0, NULL, "bytes of a message"                                           \
+    }
 #define WIRE_ITEMS_OPTION(what)                                                                                        \
-    {"items", PRONY_INT, "0", 0, 1e8, NULL, what " of one repetition; 0: as many as make 4 MiB, from 2 to 200"}
+    {                                                                                                                  \
+        "items", PRONY_INT, "0", 0, 1e8, NULL, what " of one repetition; 0: as many as make 4 MiB, from 2 to 200"      \
+    }
 
 static const char *const wire_phases[] = {"touch", NULL};
 
@@ -119,7 +124,8 @@ static inline bool wire_whole(const unsigned char *message, uint64_t size, uint6
 /* The life of a role */
 
 /* Fills the message, or with `receives` makes the buffer wrong everywhere. 0, or why there is nothing to talk over. */
-static inline int wire_open(struct wire *wire, struct prony_worker *worker, const struct prony_task *task, bool receives)
+static inline int wire_open(struct wire *wire, struct prony_worker *worker, const struct prony_task *task,
+                            bool receives)
 {
     struct wire_arg arg;
     memset(wire, 0, sizeof *wire);
@@ -135,7 +141,7 @@ static inline int wire_open(struct wire *wire, struct prony_worker *worker, cons
     wire->size = arg.size == 0 && (wire->channel->head.caps & PRONY_CHANNEL_STREAM) != 0 ? 1 : arg.size;
     wire->mask = wire->size >= sizeof(uint64_t) ? UINT64_MAX : (UINT64_C(1) << (8 * wire->size)) - 1;
     wire->answer_bytes = wire->channel->largest > 0 && wire->channel->largest < WIRE_ANSWER ? wire->channel->largest
-                                                                                           : (uint64_t)WIRE_ANSWER;
+                                                                                            : (uint64_t)WIRE_ANSWER;
     wire->lossy = (wire->channel->head.caps & PRONY_CHANNEL_LOSSY) != 0;
     wire->seed = arg.seed;
     wire->result.whole = 1;
@@ -270,11 +276,11 @@ static inline int wire_tell(struct wire *wire, void *end, uint64_t number)
 
 static inline int wire_told(struct wire *wire, void *end, uint64_t number)
 {
-    const uint64_t mask = wire->answer_bytes == WIRE_ANSWER ? UINT64_MAX : (UINT64_C(1) << (8 * wire->answer_bytes)) - 1;
+    const uint64_t mask =
+        wire->answer_bytes == WIRE_ANSWER ? UINT64_MAX : (UINT64_C(1) << (8 * wire->answer_bytes)) - 1;
     for (;;) {
         uint64_t seen = 0;
-        int64_t got =
-            wire->channel->recv(end, wire->answer, wire->answer_bytes, wire->lossy ? wire_answer_ns : -1);
+        int64_t got = wire->channel->recv(end, wire->answer, wire->answer_bytes, wire->lossy ? wire_answer_ns : -1);
         if (got < 0)
             return wire->lossy && got == -ETIMEDOUT ? -EAGAIN : (int)got;
         memcpy(&seen, wire->answer, wire->answer_bytes);
@@ -382,9 +388,9 @@ static inline int wire_agree(struct prony_bench *bench, uint64_t sent, uint64_t 
         return prony_fail(error, -EBADMSG, "%llu messages were sent, not %llu", (unsigned long long)sent,
                           (unsigned long long)expected);
     if (!lossy && (got != sent || gaps != 0 || late != 0))
-        return prony_fail(error, -EBADMSG, "%llu messages were sent and %llu received (%llu missing, %llu out of order)",
-                          (unsigned long long)sent, (unsigned long long)got, (unsigned long long)gaps,
-                          (unsigned long long)late);
+        return prony_fail(
+            error, -EBADMSG, "%llu messages were sent and %llu received (%llu missing, %llu out of order)",
+            (unsigned long long)sent, (unsigned long long)got, (unsigned long long)gaps, (unsigned long long)late);
     if (got > sent || gaps > sent - got + late)
         return prony_fail(error, -EBADMSG, "%llu messages were sent, %llu received and %llu missed: they do not add up",
                           (unsigned long long)sent, (unsigned long long)got, (unsigned long long)gaps);

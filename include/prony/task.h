@@ -89,8 +89,8 @@ struct prony_tally {
 };
 
 static_assert(sizeof(struct prony_task) == 128 && sizeof(struct prony_future) == 64 &&
-                  sizeof(struct prony_slot) == 64 && sizeof(struct prony_usage) == 64 && offsetof(struct prony_task, lo) == 8 &&
-                  offsetof(struct prony_task, future) == 56,
+                  sizeof(struct prony_slot) == 64 && sizeof(struct prony_usage) == 64 &&
+                  offsetof(struct prony_task, lo) == 8 && offsetof(struct prony_task, future) == 56,
               "layouts that Python packs by hand");
 
 struct prony_worker;

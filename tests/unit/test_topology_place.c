@@ -40,7 +40,6 @@ static const struct known known[] = {
     {EPYC, "numa", 6, {0, 64, 2, 66, 4, 68, -2}},
     {EPYC, "list:0-2+127+5", 5, {0, 1, 2, 127, 5, -2}},
     {EPYC, "list:9-4095+1", 3, {-2}}, /* checked below: not in the topology */
-    {EPYC, "pair:same-pu", 2, {0, 0, -2}},
     {EPYC, "pair:smt", 2, {0, 1, -2}},
     {EPYC, "pair:l3", 2, {0, 2, -2}},
     {EPYC, "pair:package", 2, {0, 16, -2}},

@@ -431,6 +431,47 @@ static int prepare(const char *const *events, unsigned n, struct prony_error *er
     return 0;
 }
 
+/* Adds the events that have no set yet to set number `now`, as far as they fit; true when one was left for the next. */
+static bool fill_set(const char *const *events, unsigned n, unsigned char *set, unsigned char now, bool *placed)
+{
+    struct counting counting = {.n = 0};
+    bool left = false;
+    for (unsigned i = 0; i < n; i++) {
+        struct prony_value value = {.status = PRONY_NOT_TRIED};
+        if (placed[i])
+            continue;
+        add_event(&counting, events[i], i, &value);
+        if (value.status == PRONY_NO_COUNTER && counting.n != 0 && counting.sets[0].n != 0) {
+            left = true;
+            continue;
+        }
+        placed[i] = true;
+        set[i] = value.status == PRONY_COUNTED ? now : 0; /* what cannot be counted has its reason from the first set */
+    }
+    for (unsigned i = 0; i < counting.n; i++) {
+        (void)PAPI_cleanup_eventset(counting.sets[i].id);
+        (void)PAPI_destroy_eventset(&counting.sets[i].id);
+    }
+    return left;
+}
+
+/* By trying: which events share counters is known to the kernel alone. */
+static unsigned split(const char *const *events, unsigned n, unsigned char *set)
+{
+    bool placed[PRONY_EVENTS_MAX] = {false};
+    unsigned sets = 0;
+    int status;
+    memset(set, 0, n);
+    if (n < 2 || n > PRONY_EVENTS_MAX || prony_perf_try_hardware() != 0)
+        return 1;
+    (void)pthread_mutex_lock(&image.lock);
+    status = start_library();
+    (void)pthread_mutex_unlock(&image.lock);
+    while (status == PAPI_OK && sets < PRONY_EVENTS_MAX && fill_set(events, n, set, (unsigned char)sets, placed))
+        sets++;
+    return sets + 1;
+}
+
 PRONY_EXPORT(provider, papi) = {
     .head = PRONY_HEAD(struct prony_provider, .name = "papi",
                        .summary = "hardware counters, presets and native events, by PAPI",
@@ -442,4 +483,5 @@ PRONY_EXPORT(provider, papi) = {
     .enter = enter,
     .read = read_values,
     .leave = leave,
+    .split = split,
 };

@@ -4,16 +4,19 @@
  * refuses to start as a whole on a CPU that libpfm does not know or has no PMU, which is just where this provider is
  * needed. Where perf is denied the thread's CPU clock and getrusage(RUSAGE_THREAD) count the same things, and
  * `source` says so. Switches always come from getrusage and migrations from /proc, since perf reads a silent 0 for
- * both in the user domain.
+ * both in the user domain; perf counts migrations where it may look into the kernel.
+ *
+ * Some events belong to more than the worker, and their names say to what: process-memory-peak is a level that all
+ * threads of a process share, cgroup-throttled the whole control group's, package-energy the machine's.
  *
  * Not measured: what other threads of the process do, and time before `enter` (totals start at 0 there). */
 #include <prony/plugin/counter.h>
 
 #include "base/text.h"
 #include "counters/perf.h"
+#include "counters/proc.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +26,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum what { TASK_CLOCK, PAGE_FAULTS, SWITCHES, INVOLUNTARY, VOLUNTARY, MIGRATIONS, WHATS };
-enum how { NOWHERE, BY_PERF, BY_CLOCK, BY_RUSAGE, BY_PROC };
+enum what {
+    TASK_CLOCK,
+    PAGE_FAULTS,
+    SWITCHES,
+    INVOLUNTARY,
+    VOLUNTARY,
+    MIGRATIONS,
+    RUN_WAIT,
+    MEMORY_PEAK,
+    THROTTLED,
+    THROTTLES,
+    ENERGY,
+    WHATS
+};
+enum how { NOWHERE, BY_PERF, BY_CLOCK, BY_RUSAGE, BY_PROCESS, BY_PROC };
 
 static const char *const names[WHATS + 1] = {
     [TASK_CLOCK] = "task-clock",   /* ns on a CPU */
@@ -33,19 +49,33 @@ static const char *const names[WHATS + 1] = {
     [INVOLUNTARY] = "involuntary-switches",
     [VOLUNTARY] = "voluntary-switches",
     [MIGRATIONS] = "migrations",
+    [RUN_WAIT] = "run-wait",               /* ns in the run queue, ready and not running */
+    [MEMORY_PEAK] = "process-memory-peak", /* bytes: the most that the process has held in memory */
+    [THROTTLED] = "cgroup-throttled",      /* ns that the control group's CPUs were held back by its quota */
+    [THROTTLES] = "cgroup-throttles",      /* periods in which it was */
+    [ENERGY] = "package-energy",           /* microjoules, all packages together */
 };
 static const char *const defaults[] = {"task-clock",           "page-faults", "switches",
                                        "involuntary-switches", "migrations",  NULL};
-static const char *const sources[] = {"", "perf", "CLOCK_THREAD_CPUTIME_ID", "getrusage", "/proc"};
+static const char *const sources[] = {"", "perf", "CLOCK_THREAD_CPUTIME_ID", "getrusage", "getrusage (process)", ""};
+static const char *const files[WHATS] = {
+    [MIGRATIONS] = "/proc",
+    [RUN_WAIT] = "/proc schedstat",
+    [THROTTLED] = "cpu.stat (cgroup)",
+    [THROTTLES] = "cpu.stat (cgroup)",
+    [ENERGY] = "powercap (machine)",
+};
 
 struct event {
     enum what what;
     enum how how;
-    int fd;       /* BY_PERF and BY_PROC */
-    int64_t base; /* the total when the worker entered */
+    int fd;                 /* BY_PERF */
+    struct prony_proc proc; /* BY_PROC */
+    int64_t base;           /* the total when the worker entered */
 };
 
 struct counting {
+    bool usage;     /* some event is read by getrusage */
     pid_t pid, tid; /* who opened it: a forked child inherits the pointer, but not the right to touch it */
     unsigned n;
     struct event events[PRONY_EVENTS_MAX];
@@ -68,43 +98,32 @@ static int known(const char *event, struct prony_error *error)
                       prony_text_nearest(event, names, hint, sizeof hint));
 }
 
-/* nr_migrations of the calling thread, -1 when the kernel does not tell. pread, so that one descriptor serves for
- * all. */
-static int64_t read_migrations(int fd)
-{
-    char text[4096];
-    const char *line;
-    ssize_t got = pread(fd, text, sizeof text - 1, 0);
-    if (got <= 0)
-        return -1;
-    text[got] = '\0';
-    line = strstr(text, "nr_migrations");
-    line = line == NULL ? NULL : strchr(line, ':');
-    return line == NULL ? -1 : (int64_t)strtoll(line + 1, NULL, 10);
-}
-
+/* perf counts them as cheaply as anything, but only with the kernel in view; the file costs a page of text a reading. */
 static void open_migrations(struct event *event, struct prony_value *value)
 {
-    char path[64], unused[128];
-    int file;
-    (void)snprintf(path, sizeof path, "/proc/self/task/%ld/sched", syscall(SYS_gettid));
-    event->fd = open(path, O_RDONLY | O_CLOEXEC);
-    file = event->fd >= 0 ? -ENODATA : -errno;
-    if (event->fd >= 0 && read_migrations(event->fd) >= 0) {
-        event->how = BY_PROC;
-        return;
-    }
-    if (event->fd >= 0)
-        (void)close(event->fd);
+    struct prony_value file = {.status = PRONY_NOT_TRIED};
     event->fd = prony_perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS, true);
     if (event->fd >= 0) {
         event->how = BY_PERF;
         return;
     }
-    value->status = prony_perf_why(file == -EMFILE || file == -ENFILE ? file : event->fd, unused, sizeof unused);
-    (void)snprintf(value->reason, sizeof value->reason,
-                   "nr_migrations of /proc/self/task/TID/sched: %.16s, and perf_event_open: %.16s",
-                   strerrorname_np(-file), strerrorname_np(-event->fd));
+    if (prony_proc_migrations(&event->proc, &file) == 0) {
+        event->how = BY_PROC;
+        return;
+    }
+    value->status = file.status;
+    (void)snprintf(value->reason, sizeof value->reason, "%.70s, and perf_event_open: %.16s", file.reason,
+                   strerrorname_np(-event->fd));
+}
+
+/* The events that the kernel keeps in a file. */
+static void open_file(struct event *event, struct prony_value *value)
+{
+    int code = event->what == RUN_WAIT    ? prony_proc_run_wait(&event->proc, value)
+               : event->what == THROTTLED ? prony_proc_cgroup(&event->proc, "throttled_usec", 1000, value)
+               : event->what == THROTTLES ? prony_proc_cgroup(&event->proc, "nr_throttled", 1, value)
+                                          : prony_proc_energy(&event->proc, value);
+    event->how = code == 0 ? BY_PROC : NOWHERE;
 }
 
 static void open_event(struct event *event, struct prony_value *value)
@@ -121,6 +140,15 @@ static void open_event(struct event *event, struct prony_value *value)
         break;
     case MIGRATIONS:
         open_migrations(event, value);
+        break;
+    case RUN_WAIT:
+    case THROTTLED:
+    case THROTTLES:
+    case ENERGY:
+        open_file(event, value);
+        break;
+    case MEMORY_PEAK:
+        event->how = BY_PROCESS;
         break;
     default:
         event->how = BY_RUSAGE;
@@ -143,10 +171,11 @@ static int64_t of_rusage(const struct rusage *used, enum what what)
 }
 
 /* The total so far; -1 when it cannot be read any more. */
-static int64_t total(const struct event *event, const struct rusage *used, struct prony_value *value)
+static int64_t total(struct event *event, const struct rusage *used, struct prony_value *value)
 {
     struct prony_perf_reading reading;
     struct timespec now;
+    struct rusage all;
     switch (event->how) {
     case BY_PERF:
         if (read(event->fd, &reading, sizeof reading) != (ssize_t)sizeof reading)
@@ -159,8 +188,11 @@ static int64_t total(const struct event *event, const struct rusage *used, struc
         return now.tv_sec * 1000000000LL + now.tv_nsec;
     case BY_RUSAGE:
         return of_rusage(used, event->what);
+    case BY_PROCESS:
+        (void)getrusage(RUSAGE_SELF, &all);
+        return (int64_t)all.ru_maxrss * 1024;
     case BY_PROC:
-        return read_migrations(event->fd);
+        return prony_proc_read(&event->proc);
     case NOWHERE:
         break;
     }
@@ -178,20 +210,24 @@ static void leave(struct prony_worker *worker)
     worker->counting = NULL;
     if (!owns(counting)) /* inherited: its descriptors are the parent's affair */
         return;
-    for (unsigned i = 0; i < counting->n; i++)
+    for (unsigned i = 0; i < counting->n; i++) {
         if (counting->events[i].fd >= 0)
             (void)close(counting->events[i].fd);
+        if (counting->events[i].how == BY_PROC)
+            prony_proc_close(&counting->events[i].proc);
+    }
     free(counting);
 }
 
 static int read_values(struct prony_worker *worker, struct prony_value *values, unsigned n)
 {
-    const struct counting *counting = worker->counting;
+    struct counting *counting = worker->counting;
     struct rusage used;
     int status = 0;
     if (!owns(counting) || counting->tid != (pid_t)syscall(SYS_gettid))
         return -ESTALE;
-    (void)getrusage(RUSAGE_THREAD, &used);
+    if (counting->usage)
+        (void)getrusage(RUSAGE_THREAD, &used);
     for (unsigned i = 0; i < n && i < counting->n; i++) {
         int64_t now;
         if (values[i].status != PRONY_COUNTED)
@@ -203,6 +239,14 @@ static int read_values(struct prony_worker *worker, struct prony_value *values, 
             values[i].value = now - counting->events[i].base;
     }
     return status;
+}
+
+static unsigned nature(const char *event)
+{
+    int what = find(event);
+    return what == MEMORY_PEAK                                        ? PRONY_EVENT_LEVEL | PRONY_EVENT_SHARED
+           : what == THROTTLED || what == THROTTLES || what == ENERGY ? PRONY_EVENT_SHARED
+                                                                      : 0;
 }
 
 static int enter(struct prony_worker *worker, const char *const *events, unsigned n, struct prony_value *values,
@@ -234,11 +278,14 @@ static int enter(struct prony_worker *worker, const char *const *events, unsigne
         if (event->how == NOWHERE)
             continue;
         values[i].status = PRONY_COUNTED;
-        (void)snprintf(values[i].source, sizeof values[i].source, "%s", sources[event->how]);
+        counting->usage |= event->how == BY_RUSAGE;
+        (void)snprintf(values[i].source, sizeof values[i].source, "%s",
+                       event->how == BY_PROC ? files[what] : sources[event->how]);
     }
     (void)getrusage(RUSAGE_THREAD, &used);
     for (unsigned i = 0; i < n; i++) /* perf's totals begin at 0 by themselves */
-        if (counting->events[i].how != NOWHERE && counting->events[i].how != BY_PERF)
+        if (counting->events[i].how != NOWHERE && counting->events[i].how != BY_PERF &&
+            nature(events[i]) != (PRONY_EVENT_LEVEL | PRONY_EVENT_SHARED)) /* a level has no beginning */
             counting->events[i].base = total(&counting->events[i], &used, &values[i]);
     worker->counting = counting;
     return 0;
@@ -270,13 +317,15 @@ static int trial(struct prony_error *error)
 }
 
 PRONY_EXPORT(provider, software) = {
-    .head = PRONY_HEAD(struct prony_provider, .name = "software",
-                       .summary = "task clock, page faults, context switches and migrations, by the kernel",
-                       .caps = PRONY_COUNTER_IN_WORKER),
+    .head =
+        PRONY_HEAD(struct prony_provider, .name = "software",
+                   .summary = "task clock, faults, switches, migrations, waiting, memory, throttling, by the kernel",
+                   .caps = PRONY_COUNTER_IN_WORKER),
     .events = defaults,
     .known = known,
     .trial = trial,
     .enter = enter,
     .read = read_values,
     .leave = leave,
+    .nature = nature,
 };

@@ -437,8 +437,8 @@ static int unknown_key(const struct prony_param_axis *axis, const struct everyon
             for (; option != NULL && option->name != NULL; option++)
                 add_name(names, &n, option->name);
     }
-    if (axis->scope == NULL)
-        add_name(names, &n, prony_cell_options[0].name);
+    for (const struct prony_option *own = prony_cell_options; axis->scope == NULL && own->name != NULL; own++)
+        add_name(names, &n, own->name);
     return prony_fail(error, -ENOENT, "%s has %s parameter '%s'%s (prony list workloads shows them)",
                       axis->scope == NULL ? "nothing in this plan" : axis->scope, axis->scope == NULL ? "a" : "no",
                       axis->key, prony_text_nearest(axis->key, names, hint, sizeof hint));
@@ -483,4 +483,16 @@ int prony_axes_check(struct prony_axes *axes, unsigned n, struct prony_error *er
     free(all.head);
     free(all.kind);
     return code;
+}
+
+void prony_row_free(struct prony_row *row)
+{
+    prony_list_free(&row->engines);
+    prony_list_free(&row->workloads);
+    prony_list_free(&row->channels);
+    prony_list_free(&row->workers);
+    prony_list_free(&row->places);
+    prony_list_free(&row->params);
+    row->named = 0;
+    row->oversubscribe = false;
 }

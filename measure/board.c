@@ -18,6 +18,12 @@ static uint64_t pages(uint64_t bytes)
     return (bytes + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 }
 
+/* A RERUN provider counts in a host of its own. */
+static bool counts_here(const struct prony_method *method)
+{
+    return method->provider != NULL && ((method->provider->head.caps & PRONY_COUNTER_IN_WORKER) != 0 || method->rerun);
+}
+
 void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, const struct prony_method *method)
 {
     uint64_t top = sizeof *board, n = cell->workers, names = 0, scratch = cell->need.scratch;
@@ -26,8 +32,12 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
     board->workers = cell->workers;
     board->nends = cell->need.ends;
     board->star = cell->need.star;
-    board->events = method->provider == NULL ? 0 : (uint32_t)method->events.count;
+    board->events = counts_here(method) ? (uint32_t)method->events.count : 0;
     board->plugin_fd = -1;
+    board->sets = method->event_sets == 0 ? 1 : method->event_sets;
+    memcpy(board->set, method->event_set, sizeof board->set);
+    for (unsigned i = 0; i < board->events && method->provider->nature != NULL; i++)
+        board->nature[i] = (uint8_t)method->provider->nature(method->events.item[i]);
     for (unsigned i = 0; i < board->events; i++)
         names += strlen(method->events.item[i]) + 1;
     board->pus = take(&top, n * sizeof(int32_t), 64);

@@ -18,6 +18,9 @@
 struct prony_board {
     uint64_t magic, bytes;                 /* of the whole arena */
     uint32_t workers, nends, events, star; /* star: of prony_need */
+    uint32_t sets;                         /* of events, which take turns; 1 when all fit */
+    uint8_t set[PRONY_EVENTS_MAX];         /* of each event */
+    uint8_t nature[PRONY_EVENTS_MAX];      /* PRONY_EVENT_* of each event */
     struct prony_span pus;                 /* int32_t, one a worker; -1: not to be bound */
     struct prony_span ends;                /* struct prony_blob, written by the host */
     struct prony_span names;               /* event names, each ended by a NUL */
@@ -32,9 +35,11 @@ struct prony_board {
     int32_t plugin_fd; /* in the host: the workload's shared object; -1: built in */
 };
 
-/* A worker's counters: running totals at the last begin, and the sums over measured samples. */
+/* A worker's counters: running totals at the last begin, of the events of the set that is counted, and the sums over
+ * measured samples, of all events. */
 struct prony_counts {
     uint64_t samples, read_ns, reads; /* read_ns: spent in reading, over `reads` reads */
+    uint64_t set;                     /* the one that was entered */
     struct prony_error error;         /* of enter */
     struct prony_value start[PRONY_EVENTS_MAX], sum[PRONY_EVENTS_MAX];
 };

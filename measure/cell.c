@@ -1,11 +1,14 @@
 /* The model of a run: names, freeing, and the medians of a cell's visits. */
 #include "measure/cell.h"
+#include "stats/stats.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 const struct prony_option prony_cell_options[] = {
     {"chunk", PRONY_INT, "0", 0, 1e12, NULL, "items a worker takes at once from a map; 0: the engine's choice"},
+    {"repeats", PRONY_INT, "0", 0, 1e12, NULL,
+     "repetitions in a sample; 0: calibrated, so that a sample is long enough"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -30,6 +33,7 @@ void prony_cell_free(struct prony_cell *cell)
     for (unsigned i = 0; i < cell->visits_count; i++)
         free(cell->visits[i].samples_ns);
     free(cell->visits);
+    free(cell->warm_ns);
     for (unsigned i = 0; cell->who != NULL && i < cell->workers; i++)
         free(cell->who[i].values);
     free(cell->who);
@@ -84,4 +88,39 @@ size_t prony_cell_medians(const struct prony_cell *cell, bool clean, double *ns,
             ns[n++] = median / repeats;
     }
     return n;
+}
+
+bool prony_cell_clean(const struct prony_cell *cell)
+{
+    unsigned clean = 0;
+    for (unsigned i = 0; i < cell->visits_count; i++)
+        clean += cell->visits[i].samples > 0 && !cell->visits[i].disturbed.marked;
+    return clean >= PRONY_UNITS_LEAST;
+}
+
+/* Medians over the medians of each launch's visits, which follow one another. */
+static size_t launch_medians(const struct prony_cell *cell, bool clean, double *ns, size_t room)
+{
+    struct prony_cell part = *cell;
+    double *scratch = malloc((cell->visits_count + 1u) * sizeof *scratch);
+    size_t n = 0;
+    for (unsigned from = 0, to; scratch != NULL && from < cell->visits_count && n < room; from = to) {
+        size_t visits;
+        for (to = from; to < cell->visits_count && cell->visits[to].launch == cell->visits[from].launch;)
+            to++;
+        part.visits = cell->visits + from;
+        part.visits_count = to - from;
+        visits = prony_cell_medians(&part, clean, scratch, part.visits_count);
+        if (visits > 0)
+            ns[n++] = prony_median(scratch, visits);
+    }
+    free(scratch);
+    return n;
+}
+
+size_t prony_cell_units(const struct prony_cell *cell, bool clean, double *ns, size_t room, bool *launches)
+{
+    size_t n = launch_medians(cell, clean, ns, room);
+    *launches = n >= PRONY_UNITS_LEAST;
+    return *launches ? n : prony_cell_medians(cell, clean, ns, room);
 }

@@ -8,6 +8,7 @@
 #include "base/params.h"
 #include "base/registry.h"
 #include "base/text.h"
+#include "stats/steady.h"
 #include "topology/topology.h"
 
 enum prony_outcome { PRONY_PENDING, PRONY_OK, PRONY_FAILED, PRONY_SKIPPED, PRONY_INTERRUPTED };
@@ -64,8 +65,11 @@ struct prony_cell {
     struct prony_error reason; /* why it failed or was skipped */
     int64_t repeats;           /* calibrated */
     uint64_t calibrate_ns;     /* what one repetition took at calibration */
-    unsigned warm_samples;     /* before it was steady */
-    bool steady;               /* false: warm-up ended by its limit, not by steadiness */
+    unsigned warm_samples;     /* of the warm-up that ran worst, among the launches */
+    unsigned steady_from;      /* the first of its samples that belongs to the last level; warm_samples: none does */
+    enum prony_course course;  /* of that warm-up */
+    uint64_t *warm_ns;         /* its samples; NULL: none */
+    bool steady;               /* of all launches; false: warm-up ended by its limit, not by steadiness */
     int caller_pu;
     char about[128];     /* the engine's runtime, in its own words: "CPython 3.11.2, GIL on"; may be empty */
     double caller_share; /* of the items, done by the caller's own thread; NaN: not known */
@@ -74,6 +78,7 @@ struct prony_cell {
     struct prony_cell_worker *who;   /* `workers` of them; NULL: it never opened */
     struct prony_histogram *latency; /* measured operations of PRONY_PER_OP workloads; NULL: none */
     uint64_t counted_samples;        /* that the workers' values are sums over */
+    int64_t counted_repeats;         /* in each of them; 0: `repeats` */
     int64_t verified;                /* samples whose answer was checked and right */
     int64_t measured_samples;        /* of all visits */
     int64_t shortfall, reordered;    /* of a channel that loses: items missing, messages out of order, in those */
@@ -81,8 +86,12 @@ struct prony_cell {
     uint64_t spent_ns;               /* wall time given to the cell */
 };
 
-/* Parameters of a cell that belong to no plug-in: `chunk`. Set as -p chunk=. */
+/* Parameters of a cell that belong to no plug-in, set as -p chunk= and -p repeats=. `chunk`, the first, is for maps. */
 extern const struct prony_option prony_cell_options[];
+static inline const struct prony_option *prony_cell_options_of(const struct prony_workload *workload)
+{
+    return workload->shape == PRONY_MAP ? prony_cell_options : prony_cell_options + 1;
+}
 
 struct prony_method {
     unsigned visits;  /* asked; at least 6 for a 95% interval */
@@ -92,9 +101,13 @@ struct prony_method {
     int64_t budget_ns;  /* of the whole run; 0: none */
     int64_t timeout_ns; /* of one step of one cell */
     uint64_t seed;
+    bool weak;                             /* weak scaling: `items` grow with the workers; else they stay */
     const struct prony_provider *provider; /* NULL: none */
     char provider_why[160];                /* why this one, when it was `auto`; empty otherwise */
     struct prony_list events;
+    bool rerun;                                /* this host is counted under a RERUN provider's tool */
+    unsigned event_sets;                       /* sets of events that take turns, a visit each; 0 and 1: all fit */
+    unsigned char event_set[PRONY_EVENTS_MAX]; /* the set of each event */
 };
 
 struct prony_run {
@@ -120,5 +133,11 @@ void prony_cell_free(struct prony_cell *cell);
 /* The time of one repetition in ns, by visit: medians of the visit's samples divided by repeats. Writes at most `room`,
  * returns how many. With `clean`, leaves marked visits out. */
 size_t prony_cell_medians(const struct prony_cell *cell, bool clean, double *ns, size_t room);
+/* Are enough visits for an interval left without the marked ones? Then figures are taken from those. */
+bool prony_cell_clean(const struct prony_cell *cell);
+/* What the interval is taken from: the medians of launches, when at least PRONY_UNITS_LEAST of them have visits (and
+ * *launches is true), else those of visits. As prony_cell_medians. */
+size_t prony_cell_units(const struct prony_cell *cell, bool clean, double *ns, size_t room, bool *launches);
+enum { PRONY_UNITS_LEAST = 6 }; /* for a 95% interval of the median */
 
 #endif

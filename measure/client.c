@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -15,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CLOSE_MS = 5000 };
+enum { CLOSE_MS = 5000, CLOSE_TOOL_MS = 60000, ARGUMENTS = 32 };
 
 extern char **environ;
 
@@ -57,17 +58,43 @@ static unsigned plugin_fds(const struct prony_cell *cell, const struct prony_hea
     return n;
 }
 
-static int spawn(struct prony_client *client, const struct prony_cell *cell, int control, struct prony_error *error)
+/* The host's words, after the tool's. A tool wants the program's own path. */
+static int words_for(const struct prony_tool *tool, char *last, char program[PATH_MAX], char *argv[ARGUMENTS])
+{
+    static char word[] = PRONY_HOST_ARGUMENT;
+    unsigned n = 0;
+    ssize_t length;
+    while (tool != NULL && tool->words[n] != NULL) {
+        argv[n] = (char *)(uintptr_t)tool->words[n]; /* posix_spawn takes char *const[] and does not write */
+        n++;
+    }
+    (void)snprintf(program, PATH_MAX, "prony");
+    if (tool != NULL) {
+        length = readlink("/proc/self/exe", program, PATH_MAX - 1);
+        if (length < 0)
+            return -errno;
+        program[length] = '\0';
+    }
+    argv[n++] = program;
+    argv[n++] = word;
+    argv[n++] = last;
+    argv[n] = NULL;
+    return 0;
+}
+
+static int spawn(struct prony_client *client, const struct prony_cell *cell, const struct prony_tool *tool, int control,
+                 struct prony_error *error)
 {
     const struct prony_head *heads[PRONY_HOST_PLUGINS_MOST];
     unsigned plugins = plugin_fds(cell, heads);
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    char program[] = "prony", word[] = PRONY_HOST_ARGUMENT, last[16], **env = environment_for(cell->engine);
-    char *argv[] = {program, word, last, NULL};
-    int code;
-    if (env == NULL)
-        return prony_fail(error, -ENOMEM, "no memory to start a cell host");
+    char program[PATH_MAX], last[16], *argv[ARGUMENTS], **env = environment_for(cell->engine);
+    int code = words_for(tool, last, program, argv);
+    if (env == NULL || code != 0) {
+        free(env);
+        return prony_fail(error, code != 0 ? code : -ENOMEM, "no memory or no program to start a cell host");
+    }
     (void)snprintf(last, sizeof last, "%u", PRONY_HOST_PLUGINS + plugins);
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawnattr_init(&attributes);
@@ -80,7 +107,7 @@ static int spawn(struct prony_client *client, const struct prony_cell *cell, int
     for (unsigned i = 0; i < plugins; i++)
         code |= posix_spawn_file_actions_adddup2(&actions, prony_registry_fd(heads[i]), (int)(PRONY_HOST_PLUGINS + i));
     if (code == 0)
-        code = posix_spawn(&client->pid, "/proc/self/exe", &actions, &attributes, argv, env);
+        code = posix_spawnp(&client->pid, tool == NULL ? "/proc/self/exe" : argv[0], &actions, &attributes, argv, env);
     (void)posix_spawn_file_actions_destroy(&actions);
     (void)posix_spawnattr_destroy(&attributes);
     free(env);
@@ -110,12 +137,13 @@ static int check_memory(uint64_t bytes, struct prony_error *error)
 }
 
 int prony_client_start(struct prony_client *client, const struct prony_cell *cell, const struct prony_method *method,
-                       struct prony_error *error)
+                       const struct prony_tool *tool, struct prony_error *error)
 {
     struct prony_board board;
     int pair[2], code;
     memset(client, 0, sizeof *client);
     client->control_fd = client->arena.fd = -1;
+    client->under_tool = tool != NULL;
     prony_board_lay(&board, cell, method);
     if (prony_registry_fd(&cell->workload->head) >= 0)
         board.plugin_fd = PRONY_HOST_PLUGINS; /* plugin_fds puts the workload first */
@@ -140,7 +168,7 @@ int prony_client_start(struct prony_client *client, const struct prony_cell *cel
         (void)close(client->arena.fd);
         client->arena.fd = arena;
         arena = -1;
-        code = spawn(client, cell, control, error);
+        code = spawn(client, cell, tool, control, error);
     }
     if (control >= 0)
         (void)close(control);
@@ -273,10 +301,11 @@ void prony_client_close(struct prony_client *client)
 {
     struct prony_order order = {.kind = PRONY_ORDER_CLOSE};
     struct prony_answer answer;
+    int limit_ms = client->under_tool ? CLOSE_TOOL_MS : CLOSE_MS;
     if (client->pid != 0 && client->opened) {
         struct pollfd control = {.fd = client->control_fd, .events = POLLIN};
-        if (prony_client_ask(client, &order, NULL, &answer, (int64_t)CLOSE_MS * 1000000, NULL, NULL) == 0)
-            (void)poll(&control, 1, CLOSE_MS); /* its end of the socket closes when it exits */
+        if (prony_client_ask(client, &order, NULL, &answer, (int64_t)limit_ms * 1000000, NULL, NULL) == 0)
+            (void)poll(&control, 1, limit_ms); /* its end of the socket closes when it exits */
     }
     prony_client_kill(client);
 }

@@ -10,13 +10,15 @@
 
 struct prony_client {
     int pid, control_fd;      /* pid 0: no host */
+    bool under_tool;          /* it runs many times slower than alone */
     struct prony_arena arena; /* mapped here too: slots, histograms and counters are read in place */
     bool opened;
 };
 
-/* Lays out the arena and starts the host of a cell: `prony` re-executed, in a process group of its own. */
+/* Lays out the arena and starts the host of a cell: `prony` re-executed, in a process group of its own; under a tool
+ * unless that is NULL. */
 int prony_client_start(struct prony_client *client, const struct prony_cell *cell, const struct prony_method *method,
-                       struct prony_error *error);
+                       const struct prony_tool *tool, struct prony_error *error);
 /* One order and its answer. 0 when the answer came, whatever it says. -ETIMEDOUT, -EINTR (`interrupt` became non-zero),
  * -ECHILD (the host died: the error says how). After any of these the host must be killed. */
 int prony_client_ask(struct prony_client *client, const struct prony_order *order, const char *text,

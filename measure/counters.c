@@ -191,6 +191,17 @@ static int find_provider(const char *spec, size_t length, const struct prony_pro
                       prony_text_nearest(name, names, hint, sizeof hint));
 }
 
+/* Into sets that this machine can count at once. */
+static void split_events(struct prony_method *method)
+{
+    const struct prony_provider *provider = method->provider;
+    memset(method->event_set, 0, sizeof method->event_set);
+    method->event_sets = 1;
+    if (provider != NULL && provider->split != NULL)
+        method->event_sets = provider->split((const char *const *)method->events.item, (unsigned)method->events.count,
+                                             method->event_set);
+}
+
 int prony_counters_choose(const char *spec, struct prony_method *method, struct prony_error *error)
 {
     const char *colon = strchr(spec, ':'), *items = colon == NULL ? NULL : colon + 1;
@@ -215,6 +226,7 @@ int prony_counters_choose(const char *spec, struct prony_method *method, struct 
     prony_list_free(&method->events);
     method->events = events;
     method->provider = events.count == 0 ? NULL : provider;
+    split_events(method);
     memcpy(method->provider_why, why, sizeof why);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "measure/host.h"
 #include "base/clock.h"
 #include "measure/measure.h"
+#include "measure/rerun.h"
 #include "topology/bind.h"
 
 #include <errno.h>
@@ -217,9 +218,7 @@ static int make_setup(struct prony_host *host, struct prony_error *error)
 {
     struct prony_setup *setup = &host->setup;
     const struct prony_board *board;
-    int code = prony_arena_attach(&host->arena, PRONY_HOST_ARENA, error);
-    if (code == 0)
-        code = prony_board_setup(host->arena.base, host->arena.bytes, setup, error);
+    int code = prony_board_setup(host->arena.base, host->arena.bytes, setup, error);
     if (code == 0)
         code = host->workload->need(&host->workload_params, setup->workers, &host->need, error);
     if (code != 0)
@@ -231,14 +230,16 @@ static int make_setup(struct prony_host *host, struct prony_error *error)
     setup->workloads = 2;
     setup->plugin_path = prony_registry_path(&host->workload->head);
     setup->params = &host->engine_params;
-    setup->arena_fd = PRONY_HOST_ARENA;
-    setup->control_fd = PRONY_HOST_CONTROL;
+    setup->arena_fd = host->arena.fd;
+    setup->control_fd = host->control_fd;
     setup->host_pid = runner_of_host = getpid();
     setup->started = worker_started;
     setup->caller_pu = host->caller_pu;
     host->counting = board->events != 0;
     if (host->counting && (host->provider = prony_find_provider(board->provider, error)) == NULL)
         return error->code;
+    if (host->counting && host->provider->region != NULL)
+        host->kernels[1] = prony_rerun_wrap(host->workload->kernels, host->provider);
     return 0;
 }
 
@@ -270,21 +271,17 @@ static int open_engine(struct prony_host *host, struct prony_error *error)
     if (code == 0 && host->channel != NULL)
         code = prony_host_gang(host, PRONY_OWN_ATTACH, (bench->engine->head.caps & PRONY_CAP_SHARED) == 0,
                                "attaching the channel", error);
+    if (code == 0 && host->channel != NULL && host->channel_ops->settle != NULL)
+        host->channel_ops->settle(host->channel);
     if (code == 0 && host->counting)
-        code = prony_host_gang(host, PRONY_OWN_COUNT_ENTER, 0, "opening counters", error);
+        code = prony_host_gang(host, PRONY_OWN_COUNT_ENTER, host->set, "opening counters", error);
     prony_host_park(host);
     return code;
 }
 
-static int open_cell(struct prony_host *host, char *text, size_t bytes, struct prony_answer *answer)
+int prony_host_open(struct prony_host *host, struct prony_error *error)
 {
-    struct prony_error *error = &answer->error;
-    int code = take_words(host, text, bytes, error);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (code == 0 && host->runner_pid != 0 && getppid() != host->runner_pid)
-        code = prony_fail(error, -ESRCH, "the runner is gone");
-    if (code == 0)
-        code = make_setup(host, error);
+    int code = make_setup(host, error);
     if (code == 0)
         code = make_bench(host, error);
     if (code == 0)
@@ -297,12 +294,26 @@ static int open_cell(struct prony_host *host, char *text, size_t bytes, struct p
         code = prepare_counters(host, error);
     if (code == 0)
         code = open_engine(host, error);
+    return code;
+}
+
+static int open_cell(struct prony_host *host, char *text, size_t bytes, struct prony_answer *answer)
+{
+    struct prony_error *error = &answer->error;
+    int code = take_words(host, text, bytes, error);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (code == 0 && host->runner_pid != 0 && getppid() != host->runner_pid)
+        code = prony_fail(error, -ESRCH, "the runner is gone");
+    if (code == 0)
+        code = prony_arena_attach(&host->arena, PRONY_HOST_ARENA, error);
+    if (code == 0)
+        code = prony_host_open(host, error);
     if (code == 0 && host->bench.handle != NULL && host->bench.engine->about != NULL)
         (void)snprintf(answer->about, sizeof answer->about, "%s", host->bench.engine->about(host->bench.handle));
     return code;
 }
 
-static void close_cell(struct prony_host *host, struct prony_answer *answer)
+int prony_host_close(struct prony_host *host, struct prony_error *error)
 {
     struct prony_bench *bench = &host->bench;
     int code = 0;
@@ -316,7 +327,7 @@ static void close_cell(struct prony_host *host, struct prony_answer *answer)
         code = bench->engine->close(bench->handle, 1, gang_timeout_ns);
         bench->handle = NULL;
         if (code != 0)
-            (void)prony_fail(&answer->error, code, "engine %s does not close: %s", bench->engine->head.name,
+            (void)prony_fail(error, code, "engine %s does not close: %s", bench->engine->head.name,
                              strerrordesc_np(-code));
     }
     if (host->channel != NULL)
@@ -332,6 +343,7 @@ static void close_cell(struct prony_host *host, struct prony_answer *answer)
     free(bench->error);
     if (host->arena.base != NULL)
         prony_arena_close(&host->arena);
+    return code;
 }
 
 int prony_host_main(int argc, char **argv)
@@ -340,7 +352,7 @@ int prony_host_main(int argc, char **argv)
         struct prony_order order;
         char bytes[sizeof(struct prony_order) + PRONY_ORDER_TEXT];
     } in;
-    static struct prony_host host = {.caller_pu = -1, .parked = true};
+    static struct prony_host host = {.control_fd = PRONY_HOST_CONTROL, .caller_pu = -1, .parked = true};
     static struct prony_answer answer;
     bool open = true;
     if (argc < 2 || fcntl(PRONY_HOST_CONTROL, F_GETFD) < 0) {
@@ -365,7 +377,7 @@ int prony_host_main(int argc, char **argv)
         else
             open = false;
         if (!open)
-            close_cell(&host, &answer);
+            (void)prony_host_close(&host, &answer.error);
         if (send(PRONY_HOST_CONTROL, &answer, sizeof answer, MSG_NOSIGNAL) < 0)
             break;
     }

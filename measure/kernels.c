@@ -42,80 +42,103 @@ static int detach(struct prony_worker *worker, const struct prony_task *task)
     return 0;
 }
 
-/* The provider of this image, and the event names as an array. */
-static const struct prony_provider *provider_of(const struct prony_worker *worker, const char *names[PRONY_EVENTS_MAX])
+/* The events of one set, packed, and who counts them. */
+struct chosen {
+    const struct prony_provider *provider; /* of this image; NULL: nothing is counted */
+    unsigned n;
+    const char *names[PRONY_EVENTS_MAX];
+    unsigned char at[PRONY_EVENTS_MAX]; /* place in the set -> place among all events */
+};
+
+static void choose(const struct prony_worker *worker, unsigned set, struct chosen *chosen)
 {
     const struct prony_board *board = board_of(worker);
     const char *name = prony_at(worker, board->names.off);
+    chosen->n = 0;
     for (unsigned i = 0; i < board->events; i++) {
-        names[i] = name;
+        if (board->set[i] == set) {
+            chosen->names[chosen->n] = name;
+            chosen->at[chosen->n++] = (unsigned char)i;
+        }
         while (*name++ != '\0')
             ;
     }
-    return board->events == 0 ? NULL : prony_find_provider(board->provider, NULL);
+    chosen->provider = board->events == 0 ? NULL : prony_find_provider(board->provider, NULL);
 }
 
-static int count_enter(struct prony_worker *worker, const struct prony_task *task)
+static void leave(struct prony_worker *worker, const struct chosen *chosen)
 {
-    const char *names[PRONY_EVENTS_MAX];
-    const struct prony_provider *provider = provider_of(worker, names);
+    if (chosen->provider != NULL && worker->counting != NULL)
+        chosen->provider->leave(worker);
+    worker->counting = NULL;
+}
+
+/* Opens a set, unless it is open. What was summed before stays. */
+static int enter(struct prony_worker *worker, unsigned set, const struct chosen *chosen)
+{
     struct prony_counts *counts = prony_board_counts(worker->base, worker->index);
-    unsigned events = board_of(worker)->events;
     int code;
-    (void)task;
-    if (provider == NULL || worker->counting != NULL)
+    if (chosen->provider == NULL || (worker->counting != NULL && counts->set == set))
         return 0;
+    leave(worker, chosen);
+    counts->set = set;
     counts->error = (struct prony_error){0, ""};
-    code = provider->enter(worker, names, events, counts->start, &counts->error);
-    for (unsigned i = 0; i < events; i++) {
-        int64_t sum = counts->sum[i].value;
-        uint64_t enabled = counts->sum[i].enabled_ns, running = counts->sum[i].running_ns;
-        counts->sum[i] = counts->start[i];
-        counts->sum[i].value = sum;
-        counts->sum[i].enabled_ns = enabled;
-        counts->sum[i].running_ns = running;
+    code = chosen->provider->enter(worker, chosen->names, chosen->n, counts->start, &counts->error);
+    for (unsigned i = 0; i < chosen->n; i++) {
+        struct prony_value *sum = &counts->sum[chosen->at[i]], before = *sum;
+        *sum = counts->start[i];
+        sum->value = before.value;
+        sum->enabled_ns = before.enabled_ns;
+        sum->running_ns = before.running_ns;
+        sum->samples = before.samples;
     }
     return code;
 }
 
 /* Reads the running totals into `values` and notes what the reading cost. */
-static int count_read(struct prony_worker *worker, struct prony_value *values)
+static int read_totals(struct prony_worker *worker, const struct chosen *chosen, struct prony_value *values)
 {
-    const char *names[PRONY_EVENTS_MAX];
-    const struct prony_provider *provider = provider_of(worker, names);
     struct prony_counts *counts = prony_board_counts(worker->base, worker->index);
     uint64_t begun = prony_now_ns();
     int code;
-    if (provider == NULL || worker->counting == NULL)
+    if (chosen->provider == NULL || worker->counting == NULL)
         return 0;
-    code = provider->read(worker, values, board_of(worker)->events);
+    code = chosen->provider->read(worker, values, chosen->n);
     counts->read_ns += prony_now_ns() - begun;
     counts->reads++;
     return code;
 }
 
+static int count_enter(struct prony_worker *worker, const struct prony_task *task)
+{
+    struct chosen chosen;
+    choose(worker, task->arg[0], &chosen);
+    return enter(worker, task->arg[0], &chosen);
+}
+
 static int count_leave(struct prony_worker *worker, const struct prony_task *task)
 {
-    const char *names[PRONY_EVENTS_MAX];
-    const struct prony_provider *provider = provider_of(worker, names);
+    struct chosen chosen;
     (void)task;
-    if (provider != NULL && worker->counting != NULL)
-        provider->leave(worker);
-    worker->counting = NULL;
+    choose(worker, 0, &chosen);
+    leave(worker, &chosen);
     return 0;
 }
 
 static int count_begin(struct prony_worker *worker, const struct prony_task *task)
 {
     struct prony_counts *counts = prony_board_counts(worker->base, worker->index);
-    int code = count_enter(worker, task); /* a worker that was replaced enters here */
+    struct chosen chosen;
+    int code;
+    choose(worker, task->arg[0], &chosen);
+    code = enter(worker, task->arg[0], &chosen); /* a worker that was replaced enters here */
     if (code == 0)
-        code = count_read(worker, counts->start);
+        code = read_totals(worker, &chosen, counts->start);
     if (code == -ESTALE) { /* a runtime gave the worker another thread */
-        (void)count_leave(worker, task);
-        code = count_enter(worker, task);
+        leave(worker, &chosen);
+        code = enter(worker, task->arg[0], &chosen);
         if (code == 0)
-            code = count_read(worker, counts->start);
+            code = read_totals(worker, &chosen, counts->start);
     }
     return code;
 }
@@ -124,32 +147,36 @@ static int count_end(struct prony_worker *worker, const struct prony_task *task)
 {
     struct prony_counts *counts = prony_board_counts(worker->base, worker->index);
     struct prony_value now[PRONY_EVENTS_MAX];
-    unsigned events = board_of(worker)->events;
+    struct chosen chosen;
     int code;
     (void)task;
-    for (unsigned i = 0; i < events; i++)
+    choose(worker, (unsigned)counts->set, &chosen);
+    for (unsigned i = 0; i < chosen.n; i++)
         now[i] = counts->start[i];
-    code = count_read(worker, now);
+    code = read_totals(worker, &chosen, now);
     if (code != 0)
         return code;
-    for (unsigned i = 0; i < events; i++) {
-        counts->sum[i].value += now[i].value - counts->start[i].value;
-        counts->sum[i].enabled_ns += now[i].enabled_ns - counts->start[i].enabled_ns;
-        counts->sum[i].running_ns += now[i].running_ns - counts->start[i].running_ns;
+    for (unsigned i = 0; i < chosen.n; i++) {
+        struct prony_value *sum = &counts->sum[chosen.at[i]];
+        if ((board_of(worker)->nature[chosen.at[i]] & PRONY_EVENT_LEVEL) != 0)
+            sum->value = now[i].value > sum->value ? now[i].value : sum->value;
+        else
+            sum->value += now[i].value - counts->start[i].value;
+        sum->enabled_ns += now[i].enabled_ns - counts->start[i].enabled_ns;
+        sum->running_ns += now[i].running_ns - counts->start[i].running_ns;
+        sum->samples++;
         if (now[i].status != PRONY_COUNTED)
-            counts->sum[i].status = now[i].status;
+            sum->status = now[i].status;
     }
     counts->samples++;
     return 0;
 }
 
-const struct prony_kernel prony_own_kernels[] = {
-    [PRONY_OWN_BIND] = {"bind", bind_worker},
-    [PRONY_OWN_ATTACH] = {"attach", attach},
-    [PRONY_OWN_DETACH] = {"detach", detach},
-    [PRONY_OWN_COUNT_ENTER] = {"count-enter", count_enter},
-    [PRONY_OWN_COUNT_BEGIN] = {"count-begin", count_begin},
-    [PRONY_OWN_COUNT_END] = {"count-end", count_end},
-    [PRONY_OWN_COUNT_LEAVE] = {"count-leave", count_leave},
-    {NULL, NULL},
-};
+const struct prony_kernel prony_own_kernels[] = {[PRONY_OWN_BIND] = {"bind", bind_worker},
+                                                 [PRONY_OWN_ATTACH] = {"attach", attach},
+                                                 [PRONY_OWN_DETACH] = {"detach", detach},
+                                                 [PRONY_OWN_COUNT_ENTER] = {"count-enter", count_enter},
+                                                 [PRONY_OWN_COUNT_BEGIN] = {"count-begin", count_begin},
+                                                 [PRONY_OWN_COUNT_END] = {"count-end", count_end},
+                                                 [PRONY_OWN_COUNT_LEAVE] = {"count-leave", count_leave},
+                                                 {NULL, NULL}};

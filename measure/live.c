@@ -60,11 +60,41 @@ static bool ask(struct prony_bout *bout, struct prony_live *live, const struct p
     return error.code == 0 || give_up(bout, live, &error);
 }
 
+/* Samples as fields of a line of the journal. */
+static void samples_say(const uint64_t *ns, unsigned n, char *text, size_t bytes)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (unsigned i = 0; i < n && used < bytes; i++)
+        used += (size_t)snprintf(text + used, bytes - used, "\t%llu", (unsigned long long)ns[i]);
+}
+
+/* Of several launches the one that ran worst is kept: a course that cannot be told is the worst of all. */
+static void keep_warm_up(struct prony_live *live, const struct prony_answer *answer)
+{
+    struct prony_cell *cell = live->cell;
+    enum prony_course course = (enum prony_course)answer->course;
+    uint64_t *kept;
+    if (cell->warm_ns != NULL &&
+        (cell->course == PRONY_COURSE_UNKNOWN || (course != PRONY_COURSE_UNKNOWN && course <= cell->course)))
+        return;
+    kept = malloc((answer->warm_samples + 1u) * sizeof *kept);
+    if (kept == NULL)
+        return;
+    memcpy(kept, answer->warm_ns, answer->warm_samples * sizeof *kept);
+    free(cell->warm_ns);
+    cell->warm_ns = kept;
+    cell->warm_samples = answer->warm_samples;
+    cell->course = course;
+    cell->steady_from = answer->steady_from;
+}
+
 static bool warm(struct prony_bout *bout, struct prony_live *live)
 {
     struct prony_order order = {.kind = PRONY_ORDER_WARM, .target_ns = bout->target_ns};
     struct prony_cell *cell = live->cell;
     struct prony_answer answer;
+    char samples[PRONY_WARM_MOST * 21 + 1];
     order.limit_ns = 30 * bout->target_ns > 50000000 ? 30 * bout->target_ns : 50000000;
     if (!ask(bout, live, &order, &answer))
         return false;
@@ -73,11 +103,12 @@ static bool warm(struct prony_bout *bout, struct prony_live *live)
         cell->calibrate_ns = answer.calibrate_ns;
         cell->steady = true;
     }
-    cell->warm_samples = answer.warm_samples > cell->warm_samples ? answer.warm_samples : cell->warm_samples;
-    cell->steady = cell->steady && answer.steady != 0;
-    prony_journal_say(&bout->journal, "warm\t%u\t%lld\t%llu\t%u\t%s", live->number, (long long)answer.repeats,
+    cell->steady = cell->steady && prony_course_is_steady((enum prony_course)answer.course);
+    keep_warm_up(live, &answer);
+    samples_say(answer.warm_ns, answer.warm_samples, samples, sizeof samples);
+    prony_journal_say(&bout->journal, "warm\t%u\t%lld\t%llu\t%u\t%s\t%u%s", live->number, (long long)answer.repeats,
                       (unsigned long long)answer.calibrate_ns, answer.warm_samples,
-                      answer.steady ? "steady" : "unsteady");
+                      prony_course_name((enum prony_course)answer.course), answer.steady_from, samples);
     return true;
 }
 
@@ -107,7 +138,7 @@ bool prony_live_open(struct prony_bout *bout, struct prony_live *live)
     int code = make_room(cell, &bout->run->method, &error);
     cell->caller_pu = prony_caller_pu(cell, bout->run->topology);
     if (code == 0)
-        code = prony_client_start(&live->client, cell, &bout->run->method, &error);
+        code = prony_client_start(&live->client, cell, &bout->run->method, NULL, &error);
     if (code == 0)
         code = prony_client_open(&live->client, cell, &bout->run->method, &answer, step_timeout(bout),
                                  bout->watch->interrupt, &error);
@@ -200,10 +231,7 @@ static void journal_visit(struct prony_bout *bout, const struct prony_live *live
 {
     const struct prony_disturbed *d = &visit->disturbed;
     char samples[PRONY_SAMPLES_MOST * 21 + 1];
-    size_t used = 0;
-    for (unsigned i = 0; i < visit->samples; i++)
-        used +=
-            (size_t)snprintf(samples + used, sizeof samples - used, "\t%llu", (unsigned long long)visit->samples_ns[i]);
+    samples_say(visit->samples_ns, visit->samples, samples, sizeof samples);
     prony_journal_say(&bout->journal, "visit\t%u\t%u\t%u\t%llu\t%.1f\t%.1f\t%.0f\t%.0f\t%llu\t%llu\t%llu%s",
                       live->number, visit->block, visit->launch, (unsigned long long)visit->t_ns, d->before.line_ns,
                       d->after.line_ns, d->before.compute_ns, d->after.compute_ns, (unsigned long long)d->steal_ns,
@@ -232,7 +260,8 @@ static void note_gap(struct prony_bout *bout, uint64_t begun)
 bool prony_live_visit(struct prony_bout *bout, struct prony_live *live, unsigned block, unsigned samples)
 {
     struct prony_cell *cell = live->cell;
-    struct prony_order order = {.kind = PRONY_ORDER_VISIT, .samples = samples, .repeats = cell->repeats};
+    struct prony_order order = {
+        .kind = PRONY_ORDER_VISIT, .samples = samples, .turn = cell->visits_count, .repeats = cell->repeats};
     struct prony_answer answer;
     struct prony_doings before, after;
     struct prony_visit *visit = next_visit(cell, samples);
@@ -286,11 +315,19 @@ static void take_over_counters(struct prony_live *live)
             struct prony_value *into = &cell->who[i].values[j];
             const struct prony_value *from = &counts->sum[j];
             struct prony_value sum = *from;
-            if (into->status != PRONY_NOT_TRIED && into->status != PRONY_COUNTED && from->status == PRONY_COUNTED)
+            if (into->status != PRONY_NOT_TRIED &&
+                (from->status == PRONY_NOT_TRIED || (into->status != PRONY_COUNTED && from->status == PRONY_COUNTED)))
                 sum = *into;
-            sum.value = into->value + from->value;
+            if ((board->nature[j] & PRONY_EVENT_LEVEL) == 0)
+                sum.value = into->value + from->value;
+            else
+                sum.value = into->value > from->value ? into->value : from->value;
             sum.enabled_ns = into->enabled_ns + from->enabled_ns;
             sum.running_ns = into->running_ns + from->running_ns;
+            sum.samples = into->samples + from->samples;
+            if (sum.status == PRONY_NOT_TRIED && board->sets > 1)
+                (void)snprintf(sum.reason, sizeof sum.reason,
+                               "its turn never came: %u sets of events take turns over visits", board->sets);
             *into = sum;
         }
         if (i == 0)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "measure/live.h"
+#include "measure/rerun.h"
 #include "stats/stats.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 enum { ALIVE_MOST = 128, LEAST_VISITS = 6, WARM_SAMPLES = 12, PRECISE_VISITS_MOST = 200 };
 static const int64_t open_cost_ns = 15000000, visit_cost_ns = 3000000;
 static const int64_t target_least_ns = 200000, target_most_ns = 20000000, target_plain_ns = 10000000;
-static const double confidence = 0.95;
 
 struct group {
     struct prony_live *live;
@@ -46,15 +46,13 @@ static int64_t sample_target(const struct prony_method *method, int64_t left_ns,
 /* Is the cell's interval narrow enough? */
 static bool is_precise(const struct prony_method *method, const struct prony_cell *cell)
 {
-    double medians[PRECISE_VISITS_MOST], median;
-    struct prony_interval interval;
+    double medians[PRECISE_VISITS_MOST];
+    bool launches;
     size_t n;
     if (method->precision <= 0 || cell->visits_count < LEAST_VISITS)
         return false;
-    n = prony_cell_medians(cell, false, medians, PRECISE_VISITS_MOST);
-    median = prony_median(medians, n);
-    interval = prony_median_interval(medians, n, confidence);
-    return (interval.high - interval.low) / 2 <= method->precision / 100 * median;
+    n = prony_cell_units(cell, prony_cell_clean(cell), medians, PRECISE_VISITS_MOST, &launches);
+    return prony_is_precise(medians, n, method->precision / 100);
 }
 
 /* Visits a cell is still to get: the planned ones, and one for each marked one, up to half as many again. */
@@ -121,7 +119,8 @@ static bool step(struct prony_bout *bout, struct prony_live *live, unsigned bloc
     const struct prony_method *method = &bout->run->method;
     unsigned stay = method->visits / method->launches == 0 ? 1 : method->visits / method->launches;
     unsigned launch = live->cell->visits_count / stay;
-    launch = launch < method->launches ? launch : method->launches - 1;
+    if (method->precision <= 0 && launch >= method->launches)
+        launch = method->launches - 1; /* with a precision nobody knows how many visits there will be */
     if (live->client.pid != 0 && launch != live->launch)
         prony_live_close(live);
     live->launch = launch;
@@ -188,6 +187,13 @@ static void finish(struct prony_bout *bout, struct group *group)
     }
 }
 
+/* Counting by a second run comes after all timing: it shares the machine with no visit. */
+static void rerun_group(struct prony_bout *bout, struct group *group)
+{
+    for (unsigned i = 0; i < group->count && !must_stop(bout); i++)
+        prony_rerun(bout, &group->live[i]);
+}
+
 static int measure_group(struct prony_bout *bout, struct group *group, struct prony_error *error)
 {
     unsigned *order = calloc(group->count, sizeof *order);
@@ -197,6 +203,7 @@ static int measure_group(struct prony_bout *bout, struct group *group, struct pr
     while (any && block(bout, group, order, &any))
         ;
     finish(bout, group);
+    rerun_group(bout, group);
     free(order);
     return 0;
 }
@@ -288,6 +295,20 @@ static void end(struct prony_bout *bout, struct prony_error *error)
     free(bout->gaps_ns);
 }
 
+/* Events that took turns were not counted in the same samples: whoever compares them must know. */
+static void note_sets(struct prony_run *run)
+{
+    char note[200];
+    int length;
+    if (run->method.event_sets < 2)
+        return;
+    length = snprintf(note, sizeof note,
+                      "%zu events do not fit into this CPU's counters at once: %u sets of them took "
+                      "turns, a visit each, instead of being multiplexed",
+                      run->method.events.count, run->method.event_sets);
+    (void)prony_list_add(&run->notes, note, (size_t)length);
+}
+
 int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct prony_error *error)
 {
     struct prony_bout bout = {.run = run, .watch = watch, .pulser = {0, -1}, .journal = {.fd = -1}};
@@ -309,6 +330,7 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
         run->blocks += group.blocks;
         groups++;
     }
+    note_sets(run);
     if (groups > 1) {
         char note[160];
         int length = snprintf(note, sizeof note,

@@ -44,6 +44,7 @@ struct point {
     const char *place;
     unsigned choice[AXES_MOST];
     bool baseline;
+    unsigned factor; /* weak scaling: by which `items` are multiplied; 1 else */
 };
 
 /* The option tables that a point sets, in the order of the id. */
@@ -79,16 +80,15 @@ static struct tables tables_of(const struct point *point)
         tables.table[tables.count].owner = point->channel->head->name;
         tables.table[tables.count++].options = point->channel->head->options;
     }
-    if (workload_of(point->workload)->shape == PRONY_MAP) {
-        tables.table[tables.count].owner = "";
-        tables.table[tables.count++].options = prony_cell_options;
-    }
+    tables.table[tables.count].owner = "";
+    tables.table[tables.count++].options = prony_cell_options_of(workload_of(point->workload));
     return tables;
 }
 
 /* Ids */
 
-/* "primes/thread/n2/compact/items=1000,chunk=8": what was given, never what is default. NULL: no memory. */
+/* "primes/thread/n2/compact/items=1000,chunk=8": what was given, never what is default. Where weak scaling multiplies
+ * the items, "/x2" follows. NULL: no memory. */
 static char *id_of(const struct point *point)
 {
     const struct prony_axes *axes = point->axes;
@@ -118,6 +118,8 @@ static char *id_of(const struct point *point)
             separator = ',';
         }
     }
+    if (point->factor > 1)
+        (void)fprintf(out, "/x%u", point->factor);
     if (fclose(out) != 0) {
         free(id);
         return NULL;
@@ -182,6 +184,20 @@ static bool is_single(const struct prony_head *engine)
     return (engine->caps & PRONY_CAP_DRY) != 0 || strcmp(engine->name, "serial") == 0;
 }
 
+/* A message of the workload's `size` that the channel cannot carry under these parameters. */
+static int too_large(const struct prony_cell *cell, struct prony_error *reason)
+{
+    const struct prony_channel *channel = cell->channel;
+    const struct prony_option *size = prony_option_find(cell->workload->head.options, "size");
+    struct prony_error how = {0, ""};
+    int64_t most = channel->limit != NULL ? channel->limit(&cell->channel_params, &how) : (int64_t)channel->largest;
+    int64_t asked = size == NULL ? 0 : prony_param_int(&cell->workload_params, "size");
+    if (most <= 0 || asked <= most)
+        return 0;
+    return prony_fail(reason, -EMSGSIZE, "channel %s carries messages of at most %lld bytes, not %lld%s%s",
+                      channel->head.name, (long long)most, (long long)asked, how.code != 0 ? ": " : "", how.text);
+}
+
 /* Engine, workload, channel and number of workers: 0, or the reason why they do not go together. */
 static int fits(const struct prony_cell *cell, struct prony_error *reason)
 {
@@ -203,11 +219,7 @@ static int fits(const struct prony_cell *cell, struct prony_error *reason)
         return prony_fail(reason, -ENOTSUP, "channel %s does not reach between threads", cell->channel->head.name);
     if ((cell->engine->head.caps & PRONY_CAP_SHARED) == 0 && (cell->channel->head.caps & PRONY_CHANNEL_PROCESSES) == 0)
         return prony_fail(reason, -ENOTSUP, "channel %s does not reach between processes", cell->channel->head.name);
-    if (cell->channel->largest != 0 && cell->need.message > cell->channel->largest)
-        return prony_fail(reason, -ENOTSUP, "channel %s carries at most %llu bytes a message, not %llu",
-                          cell->channel->head.name, (unsigned long long)cell->channel->largest,
-                          (unsigned long long)cell->need.message);
-    return 0;
+    return too_large(cell, reason);
 }
 
 /* Does the cell wait by spinning? Then two of its roles on one PU take turns by the scheduler's time slices: milliseconds
@@ -307,6 +319,33 @@ static int set_table(const struct point *point, const char *owner, const struct 
     return code;
 }
 
+static bool has_items(const struct point *point)
+{
+    enum prony_shape shape = workload_of(point->workload)->shape;
+    return (shape == PRONY_MAP || shape == PRONY_TASKS) &&
+           prony_option_find(point->workload->head->options, "items") != NULL;
+}
+
+/* Weak scaling: as much work for each worker as the plan says for one. */
+static int grow_items(const struct point *point, struct prony_cell *cell, struct prony_error *error)
+{
+    struct prony_error reason = {0, ""};
+    char text[32];
+    int code;
+    if (point->factor <= 1)
+        return 0;
+    (void)snprintf(text, sizeof text, "%lld",
+                   (long long)prony_param_int(&cell->workload_params, "items") * (long long)point->factor);
+    code = prony_params_set(&cell->workload_params, "items", text, &reason);
+    if (code == 0 || code == -ENOMEM) {
+        *error = reason;
+        return code;
+    }
+    (void)prony_fail_within(&reason, code, "%u times the items", point->factor);
+    cell->reason = reason;
+    return skip_cell(cell);
+}
+
 static int set_params(const struct point *point, struct prony_cell *cell, struct prony_error *error)
 {
     const struct prony_pick *channel = point->channel;
@@ -314,13 +353,14 @@ static int set_params(const struct point *point, struct prony_cell *cell, struct
     int code = set_table(point, point->workload->head->name, point->workload->head->options, true,
                          &cell->workload_params, cell, error);
     if (code == 0)
+        code = grow_items(point, cell, error);
+    if (code == 0)
         code = set_table(point, point->engine->head->name, point->engine->head->options, own, &cell->engine_params,
                          cell, error);
     if (code == 0 && channel != NULL)
         code = set_table(point, channel->head->name, channel->head->options, true, &cell->channel_params, cell, error);
     if (code == 0)
-        code = set_table(point, "", prony_cell_options, own && cell->workload->shape == PRONY_MAP, &cell->own_params,
-                         cell, error);
+        code = set_table(point, "", prony_cell_options_of(cell->workload), own, &cell->own_params, cell, error);
     return code;
 }
 
@@ -493,6 +533,7 @@ static int expand_pair(struct expansion *x, struct point *point, struct prony_er
                     x->folded = x->folded || (axes->named & PRONY_NAMED_WORKERS) != 0;
                     point->workers = 1;
                 }
+                point->factor = x->run->method.weak && has_items(point) ? point->workers : 1;
                 code = add_points(x, point, error);
             }
         }
@@ -579,16 +620,4 @@ int64_t prony_plan_least_ns(const struct prony_run *run)
             total += (int64_t)(method->launches == 0 ? 1 : method->launches) * host_ns +
                      (int64_t)method->visits * (visit_ns + method->samples * sample_ns);
     return total;
-}
-
-void prony_row_free(struct prony_row *row)
-{
-    prony_list_free(&row->engines);
-    prony_list_free(&row->workloads);
-    prony_list_free(&row->channels);
-    prony_list_free(&row->workers);
-    prony_list_free(&row->places);
-    prony_list_free(&row->params);
-    row->named = 0;
-    row->oversubscribe = false;
 }

@@ -2,20 +2,21 @@
 #include "base/clock.h"
 #include "measure/host.h"
 #include "stats/stats.h"
+#include "stats/steady.h"
 
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
-enum { WARM_MOST = 200, WARM_WINDOW = 4, REWARM = 1 };
-static const double warm_tolerance = 0.05;
+enum { WARM_LOOK = 4, REWARM = 1 }; /* look: at the course of the warm-up, after so many samples */
+static const double warm_tolerance = 0.03;
 
 struct sample {
     uint64_t ns;
     uint64_t phases_ns[PRONY_PHASES];
 };
 
-static int check(struct prony_host *host, struct prony_error *error)
+int prony_host_check(struct prony_host *host, struct prony_error *error)
 {
     struct prony_bench *bench = &host->bench;
     char text[96];
@@ -45,7 +46,7 @@ static int take(struct prony_host *host, int64_t repeats, bool counted, struct s
     if (host->workload->poison != NULL)
         host->workload->poison(bench);
     if (counted)
-        code = prony_host_gang(host, PRONY_OWN_COUNT_BEGIN, 0, "reading counters", error);
+        code = prony_host_gang(host, PRONY_OWN_COUNT_BEGIN, host->set, "reading counters", error);
     if (code != 0)
         return code;
     begun = prony_now_ns();
@@ -58,7 +59,7 @@ static int take(struct prony_host *host, int64_t repeats, bool counted, struct s
     if (counted)
         code = prony_host_gang(host, PRONY_OWN_COUNT_END, 0, "reading counters", error);
     if (code == 0)
-        code = check(host, error);
+        code = prony_host_check(host, error);
     sample->ns = bench->ns[0] != 0 ? bench->ns[0] : ended - begun;
     memcpy(sample->phases_ns, &bench->ns[1], sizeof sample->phases_ns);
     bench->sample++;
@@ -70,7 +71,7 @@ static int take(struct prony_host *host, int64_t repeats, bool counted, struct s
 static int calibrate(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
 {
     uint64_t started = prony_now_ns();
-    int64_t repeats = 1;
+    int64_t fixed = prony_param_int(&host->own_params, "repeats"), repeats = fixed > 0 ? fixed : 1;
     struct sample sample;
     int code;
     for (;;) {
@@ -80,7 +81,7 @@ static int calibrate(struct prony_host *host, const struct prony_order *order, s
             return code;
         answer->verified++;
         answer->calibrate_ns = sample.ns / (uint64_t)repeats;
-        if ((double)sample.ns >= 0.7 * (double)order->target_ns ||
+        if (fixed > 0 || (double)sample.ns >= 0.7 * (double)order->target_ns ||
             prony_now_ns() - started > (uint64_t)order->limit_ns / 2)
             break;
         want = (double)repeats * (double)order->target_ns / (double)(sample.ns == 0 ? 1 : sample.ns);
@@ -93,24 +94,30 @@ static int calibrate(struct prony_host *host, const struct prony_order *order, s
     return 0;
 }
 
+/* Samples until their course is steady, or the limit. */
 void prony_host_warm(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
 {
-    double series[WARM_MOST];
+    double series[PRONY_WARM_MOST];
     uint64_t started = prony_now_ns();
+    struct prony_steady steady = {PRONY_COURSE_UNKNOWN, 0, 0};
     unsigned n = 0;
+    bool last = false;
     if (prony_host_unpark(host, &answer->error) != 0 || calibrate(host, order, answer) != 0)
         return;
-    while (n < WARM_MOST) {
+    while (!last && !prony_course_is_steady(steady.course)) {
         struct sample sample;
         if (take(host, answer->repeats, false, &sample, &answer->error) != 0)
             return;
         answer->verified++;
+        answer->warm_ns[n] = sample.ns;
         series[n++] = (double)sample.ns;
-        answer->steady = prony_is_steady(series, n, WARM_WINDOW, warm_tolerance);
-        if (answer->steady || prony_now_ns() - started > (uint64_t)order->limit_ns)
-            break;
+        last = n == PRONY_WARM_MOST || prony_now_ns() - started > (uint64_t)order->limit_ns;
+        if (last || n % WARM_LOOK == 0)
+            steady = prony_steady_find(series, n, warm_tolerance);
     }
     answer->warm_samples = n;
+    answer->course = steady.course;
+    answer->steady_from = (uint32_t)steady.from;
     prony_host_park(host);
 }
 
@@ -121,6 +128,17 @@ static void clear_own(struct prony_host *host)
         uint64_t own = host->setup.own.off + i * host->setup.own_stride;
         memset(host->arena.base + own, 0, sizeof(struct prony_histogram) + sizeof(struct prony_usage));
     }
+}
+
+/* Events that do not fit at once take turns, a visit each. */
+static bool next_set(struct prony_host *host, unsigned turn, struct prony_error *error)
+{
+    const struct prony_board *board = (const struct prony_board *)(const void *)host->arena.base;
+    unsigned char set = (unsigned char)(turn % board->sets);
+    if (set == host->set)
+        return true;
+    host->set = set;
+    return prony_host_gang(host, PRONY_OWN_COUNT_ENTER, set, "opening counters", error) == 0;
 }
 
 void prony_host_visit(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
@@ -135,6 +153,8 @@ void prony_host_visit(struct prony_host *host, const struct prony_order *order, 
             return;
         answer->verified++;
     }
+    if (host->counting && !next_set(host, order->turn, &answer->error))
+        return;
     clear_own(host);
     for (unsigned i = 0; i < samples; i++) {
         if (take(host, order->repeats, host->counting, &sample, &answer->error) != 0)

@@ -15,7 +15,7 @@ enum prony_order_kind {
     PRONY_ORDER_CLOSE
 };
 
-enum { PRONY_SAMPLES_MOST = 64, PRONY_ORDER_TEXT = 32 * 1024, PRONY_PHASES = 7 };
+enum { PRONY_SAMPLES_MOST = 64, PRONY_WARM_MOST = 200, PRONY_ORDER_TEXT = 32 * 1024, PRONY_PHASES = 7 };
 
 struct prony_order {
     uint32_t kind;
@@ -24,16 +24,17 @@ struct prony_order {
     int64_t target_ns;   /* WARM: how long a sample should take */
     int64_t limit_ns;    /* WARM: how long all of it may take */
     uint32_t text_bytes; /* OPEN: bytes that follow */
-    uint32_t pad;
+    uint32_t turn;       /* VISIT: its number in the cell, which says which set of events is counted */
 };
 
 struct prony_answer {
-    struct prony_error error; /* code 0: done; -ENOTSUP: cannot here; else failed */
-    uint32_t samples, warm_samples, steady, pad;
+    struct prony_error error;                            /* code 0: done; -ENOTSUP: cannot here; else failed */
+    uint32_t samples, warm_samples, course, steady_from; /* course: enum prony_course */
     int64_t repeats, shortfall, reordered, verified;
     uint64_t calibrate_ns;
     uint64_t samples_ns[PRONY_SAMPLES_MOST];
     uint64_t phases_ns[PRONY_PHASES]; /* medians */
+    uint64_t warm_ns[PRONY_WARM_MOST];
     char about[128];
 };
 

@@ -142,10 +142,11 @@ static bool has_value(const struct prony_value *value)
 
 static json_t *event_json(const struct prony_value *value)
 {
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "value",
-                     has_value(value) ? json_integer(value->value) : json_null(), "status", status_name(value->status),
-                     "source", prony_json_text(value->source), "reason", prony_json_text(value->reason), "enabled_ns",
-                     prony_json_count(value->enabled_ns), "running_ns", prony_json_count(value->running_ns));
+    return json_pack("{s:o, s:i, s:s, s:o, s:o, s:o, s:o}", "value",
+                     has_value(value) ? json_integer(value->value) : json_null(), "samples", (int)value->samples,
+                     "status", status_name(value->status), "source", prony_json_text(value->source), "reason",
+                     prony_json_text(value->reason), "enabled_ns", prony_json_count(value->enabled_ns), "running_ns",
+                     prony_json_count(value->running_ns));
 }
 
 static json_t *worker_json(const struct prony_run *run, const struct prony_cell *cell, unsigned index)
@@ -160,8 +161,18 @@ static json_t *worker_json(const struct prony_run *run, const struct prony_cell 
                      "items", (json_int_t)worker->items, "events", events);
 }
 
-/* The sum of an event over the workers: null as soon as one of them could not count it. */
-static json_t *total_json(const struct prony_cell *cell, size_t event)
+/* What the workers' values make together: their sum, or for an event that they share the largest. */
+static int64_t together(const struct prony_run *run, size_t event, int64_t sum, int64_t value)
+{
+    const struct prony_provider *provider = run->method.provider;
+    if (provider == NULL || provider->nature == NULL ||
+        (provider->nature(run->method.events.item[event]) & PRONY_EVENT_SHARED) == 0)
+        return sum + value;
+    return value > sum ? value : sum;
+}
+
+/* An event over all workers: null as soon as one of them could not count it. */
+static json_t *total_json(const struct prony_run *run, const struct prony_cell *cell, size_t event)
 {
     const struct prony_value *missing = NULL;
     uint32_t status = PRONY_COUNTED;
@@ -173,7 +184,7 @@ static json_t *total_json(const struct prony_cell *cell, size_t event)
             missing = value;
         else if (value->status == PRONY_SCALED)
             status = PRONY_SCALED;
-        sum += has_value(value) ? value->value : 0;
+        sum = together(run, event, sum, has_value(value) ? value->value : 0);
     }
     if (missing != NULL)
         return json_pack("{s:n, s:s, s:o}", "value", "status", status_name(missing->status), "reason",
@@ -181,7 +192,15 @@ static json_t *total_json(const struct prony_cell *cell, size_t event)
     return json_pack("{s:I, s:s, s:s}", "value", (json_int_t)sum, "status", status_name(status), "reason", "");
 }
 
-/* The totals as the formulas of derived metrics take them: sums over the workers, nothing where one did not count. */
+static int64_t in_all_samples(const struct prony_cell *cell, const struct prony_value *value)
+{
+    if (value->samples == 0 || value->samples == cell->counted_samples)
+        return value->value;
+    return llround((double)value->value * (double)cell->counted_samples / value->samples);
+}
+
+/* The totals as the formulas of derived metrics take them: sums over the workers, nothing where one did not count. Events
+ * that took turns were counted in fewer samples, and are taken as if they had been counted in all. */
 static void totals(const struct prony_run *run, const struct prony_cell *cell, struct prony_value *sums)
 {
     for (size_t i = 0; i < run->method.events.count && i < PRONY_EVENTS_MAX; i++) {
@@ -191,7 +210,7 @@ static void totals(const struct prony_run *run, const struct prony_cell *cell, s
                 sums[i].status = PRONY_NOT_SUPPORTED;
                 break;
             }
-            sums[i].value += cell->who[w].values[i].value;
+            sums[i].value = together(run, i, sums[i].value, in_all_samples(cell, &cell->who[w].values[i]));
         }
     }
 }
@@ -222,9 +241,10 @@ static json_t *counters_json(const struct prony_run *run, const struct prony_cel
     for (unsigned i = 0; cell->who != NULL && i < cell->workers; i++)
         (void)json_array_append_new(workers, worker_json(run, cell, i));
     for (size_t i = 0; cell->who != NULL && i < run->method.events.count; i++)
-        (void)json_object_set_new(total, run->method.events.item[i], total_json(cell, i));
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "provider", provider != NULL ? provider->head.name : "none",
-                     "samples", prony_json_count(cell->counted_samples), "read_ns",
+        (void)json_object_set_new(total, run->method.events.item[i], total_json(run, cell, i));
+    return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "provider", provider != NULL ? provider->head.name : "none",
+                     "samples", prony_json_count(cell->counted_samples), "repeats",
+                     (json_int_t)(cell->counted_repeats != 0 ? cell->counted_repeats : cell->repeats), "read_ns",
                      prony_json_real(cell->counter_read_ns), "workers", workers, "total", total, "derived",
                      cell->who != NULL ? derived_json(run, cell) : json_object());
 }
@@ -245,6 +265,18 @@ static const char *shape_name(enum prony_shape shape)
     return names[shape];
 }
 
+static json_t *warm_json(const struct prony_cell *cell)
+{
+    json_t *samples = json_array();
+    bool any = cell->warm_samples > 0;
+    for (unsigned i = 0; cell->warm_ns != NULL && i < cell->warm_samples; i++)
+        (void)json_array_append_new(samples, prony_json_count(cell->warm_ns[i]));
+    return json_pack("{s:i, s:b, s:o, s:o, s:o, s:o}", "samples", (int)cell->warm_samples, "steady", cell->steady,
+                     "course", prony_json_text(any ? prony_course_name(cell->course) : NULL), "steady_from",
+                     any && prony_course_is_steady(cell->course) ? json_integer(cell->steady_from) : json_null(),
+                     "samples_ns", samples, "calibrate_ns", prony_json_count(cell->calibrate_ns));
+}
+
 json_t *prony_cell_json(const struct prony_run *run, const struct prony_cell *cell)
 {
     enum prony_outcome outcome = cell->outcome == PRONY_PENDING ? PRONY_INTERRUPTED : cell->outcome;
@@ -257,8 +289,7 @@ json_t *prony_cell_json(const struct prony_run *run, const struct prony_cell *ce
                      cell->baseline, "dry", (cell->engine->head.caps & PRONY_CAP_DRY) != 0, "about",
                      prony_json_text(cell->about), "status", prony_outcome_name(outcome), "reason",
                      prony_json_text(reason_of(cell)));
-    warm = json_pack("{s:i, s:b, s:o}", "samples", (int)cell->warm_samples, "steady", cell->steady, "calibrate_ns",
-                     prony_json_count(cell->calibrate_ns));
+    warm = warm_json(cell);
     figures = json_pack(
         "{s:I, s:o, s:o, s:I, s:o, s:i, s:o, s:n, s:o, s:o, s:o, s:o, s:I, s:o}", "items", (json_int_t)cell->need.items,
         "unit", prony_json_text(cell->workload->unit), "operations",

@@ -156,7 +156,8 @@ static int placement_check(const json_t *cell, const char *id, struct prony_list
     return code;
 }
 
-static int cell_check(const json_t *cell, const char *id, struct prony_list *findings)
+/* imported: from another tool's file, where nothing is verified. */
+static int cell_check(const json_t *cell, const char *id, bool imported, struct prony_list *findings)
 {
     const char *status = prony_json_string(cell, "status");
     bool ok = strcmp(status, "ok") == 0;
@@ -165,7 +166,7 @@ static int cell_check(const json_t *cell, const char *id, struct prony_list *fin
         code |= find(findings, "%s: %s without a reason", id, status[0] != '\0' ? status : "no status and");
     if (ok && json_array_size(json_object_get(cell, "visits")) == 0)
         code |= find(findings, "%s: ok without a visit", id);
-    if (ok && !(prony_json_number(cell, "verified") > 0))
+    if (ok && !imported && !(prony_json_number(cell, "verified") > 0))
         code |= find(findings, "%s: ok, but no answer was verified", id);
     code |= visits_check(cell, id, findings);
     code |= ok ? stats_check(cell, id, findings) | placement_check(cell, id, findings) : 0;
@@ -179,6 +180,7 @@ int prony_report_check(const struct prony_report *report, struct prony_list *fin
     const json_t *cell;
     size_t i;
     int code = seen == NULL ? -ENOMEM : 0;
+    bool imported = json_is_object(json_object_get(json_object_get(report->root, "context"), "imported"));
     json_array_foreach(json_object_get(report->root, "cells"), i, cell)
     {
         char number[32];
@@ -191,7 +193,7 @@ int prony_report_check(const struct prony_report *report, struct prony_list *fin
             code |= find(findings, "%s: more than one cell has this id", id);
         }
         code |= json_object_set_new(seen, id, json_true());
-        code |= cell_check(cell, id, findings);
+        code |= cell_check(cell, id, imported, findings);
     }
     json_decref(seen);
     return code == 0 ? 0 : prony_fail(error, -ENOMEM, "no memory to check the report");

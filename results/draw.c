@@ -235,26 +235,72 @@ bool prony_draw_speedup_wanted(const struct prony_view *view, const struct prony
     return false;
 }
 
+/* The cell of a series that has this many workers, and a speed-up. */
+static const struct prony_view_cell *cell_of(const struct prony_drawing *drawing, const char *series, unsigned workers)
+{
+    for (unsigned i = 0; i < drawing->group->count; i++) {
+        const struct prony_view_cell *cell = prony_view_at(drawing->view, drawing->group, i);
+        if (cell->workers == workers && !isnan(cell->speedup.value) && strcmp(cell->series, series) == 0)
+            return cell;
+    }
+    return NULL;
+}
+
+/* Defines f<row>(x): the law of the series, laid through its speed-ups. False: none was fitted. */
+static bool law_define(const struct prony_drawing *drawing, const char *series, unsigned row)
+{
+    unsigned counts[COUNTS_MAX], workers = worker_counts(drawing->view, drawing->group, counts, COUNTS_MAX), n = 0;
+    const json_t *law = NULL;
+    const char *name = "";
+    double s = 0, k = 0, logs = 0;
+    bool grows;
+    for (unsigned w = 0; w < workers; w++) {
+        const struct prony_view_cell *cell = cell_of(drawing, series, counts[w]);
+        double x = counts[w];
+        if (cell == NULL ||
+            (law == NULL && (law = prony_view_law(prony_view_scaling(drawing->view, cell->id), &name)) == NULL))
+            continue;
+        grows = strcmp(name, "gustafson") == 0;
+        s = prony_json_number(law, strcmp(name, "usl") == 0 ? "contention" : "serial");
+        k = strcmp(name, "usl") == 0 ? prony_json_number(law, "coherency") : 0;
+        logs += log(cell->speedup.value / (grows ? x - s * (x - 1) : x / (1 + s * (x - 1) + k * x * (x - 1))));
+        n++;
+    }
+    if (n == 0 || !isfinite(logs))
+        return false;
+    if (strcmp(name, "gustafson") == 0)
+        (void)fprintf(drawing->gp, "f%u(x) = %.9g * (x - %.9g*(x-1))\n", row, exp(logs / n), s);
+    else
+        (void)fprintf(drawing->gp, "f%u(x) = %.9g * x / (1 + %.9g*(x-1) + %.9g*x*(x-1))\n", row, exp(logs / n), s, k);
+    return true;
+}
+
+/* Points with their intervals; the fitted law over them, or lines between them where none was fitted. */
 static void speedup_panel(const struct prony_drawing *drawing, const char *const *rows, unsigned n, unsigned column,
                           double spread)
 {
+    bool above = column == 3, laws[LINES_MAX];
+    for (unsigned i = 0; i < n; i++)
+        laws[i] = law_define(drawing, rows[i], i);
     (void)fputs("plot ", drawing->gp);
-    if (column == 3)
-        (void)fputs("x with lines dt 2 lw 1.5 lc rgb ink title \"ideal\", \\\n     ", drawing->gp);
-    else
-        (void)fputs("1 with lines dt 2 lw 1.5 lc rgb ink notitle, \\\n     ", drawing->gp);
+    (void)fputs(above ? "x with lines dt 2 lw 1.5 lc rgb ink title \"ideal\""
+                      : "1 with lines dt 2 lw 1.5 lc rgb ink notitle",
+                drawing->gp);
     for (unsigned i = 0; i < n; i++) {
         (void)fprintf(
             drawing->gp,
-            "%s\"%s.dat\" index %u using ($1*(1+%g)):%u:%u:%u with yerrorlines pt %d ps 0.7 lw 1.8 lc rgb \"%s\" ",
-            i > 0 ? ", \\\n     " : "", drawing->name, i, spread * (i - (n - 1) / 2.0), column, column + 1, column + 2,
-            marks[i], palette[i]);
-        if (column == 3) {
+            ", \\\n     \"%s.dat\" index %u using ($1*(1+%g)):%u:%u:%u with %s pt %d ps 0.7 lw 1.8 lc rgb \"%s\" ",
+            drawing->name, i, spread * (i - (n - 1) / 2.0), column, column + 1, column + 2,
+            laws[i] ? "yerrorbars" : "yerrorlines", marks[i], palette[i]);
+        if (above) {
             (void)fputs("title ", drawing->gp);
             prony_plot_quote(drawing->gp, rows[i], 22);
         } else {
             (void)fputs("notitle", drawing->gp);
         }
+        if (laws[i])
+            (void)fprintf(drawing->gp, ", \\\n     f%u(x)%s with lines lw 1.2 lc rgb \"%s\" notitle", i,
+                          above ? "" : "/x", palette[i]);
     }
     (void)fputs("\n", drawing->gp);
 }
@@ -404,10 +450,16 @@ bool prony_draw_counters_wanted(const struct prony_view *view, const struct pron
 }
 
 /* What a count is divided by: the items of all counted samples. */
-static double items_of(const struct prony_view_cell *cell)
+static double items_of(const struct prony_view_cell *cell, const json_t *event)
 {
-    double repeats = prony_json_number(cell->json, "repeats"), items = prony_json_number(cell->json, "items");
-    return prony_json_number(json_object_get(cell->json, "counters"), "samples") * fmax(repeats, 1) * fmax(items, 1);
+    const json_t *counters = json_object_get(cell->json, "counters");
+    double repeats = prony_json_number(counters, "repeats"), items = prony_json_number(cell->json, "items");
+    double samples = prony_json_number(event, "samples");
+    if (!(samples > 0)) /* a report of before they were kept by event */
+        samples = prony_json_number(counters, "samples");
+    if (!(repeats > 0))
+        repeats = prony_json_number(cell->json, "repeats");
+    return samples * fmax(repeats, 1) * fmax(items, 1);
 }
 
 static double counters_data(const struct prony_drawing *drawing, const char *event,
@@ -417,7 +469,8 @@ static double counters_data(const struct prony_drawing *drawing, const char *eve
     for (unsigned row = 0; row < n; row++) {
         const json_t *workers = json_object_get(json_object_get(rows[row]->json, "counters"), "workers");
         for (size_t w = 0; w < json_array_size(workers); w++) {
-            double value = prony_json_number(event_of(rows[row], w, event), "value") / items_of(rows[row]);
+            const json_t *counted = event_of(rows[row], w, event);
+            double value = prony_json_number(counted, "value") / items_of(rows[row], counted);
             if (!isfinite(value))
                 continue;
             (void)fprintf(drawing->dat, "%u %.9g %zu # %s\n", row + 1, value, w, rows[row]->id);

@@ -107,7 +107,9 @@ void prony_draw_sizes(const struct prony_drawing *drawing)
         }
     }
     begin(drawing, "bytes a message", bytes ? "GB/s" : "us");
-    (void)fputs("set logscale x 2\nset format x \"%.0f\"\nset xtics 16 rotate by -30\nplot ", drawing->gp);
+    (void)fputs("set logscale x 2\nset format x \"%.0f\"\nset xtics (1, 64, \"1Ki\" 1024, \"16Ki\" 16384, \"256Ki\" "
+                "262144, \"4Mi\" 4194304)\nplot ",
+                drawing->gp);
     for (unsigned s = 0; s < n; s++) {
         (void)fprintf(
             drawing->gp,
@@ -186,7 +188,8 @@ void prony_draw_heat(const struct prony_drawing *drawing)
                   "set tmargin at screen 0.9\nset rmargin at screen 0.82\nunset key\nset grid nopolar noxtics noytics\n"
                   "set xtics 1\nset ytics 1\nset palette defined (0 \"#189e78\", 1 \"#e08a00\", 2 \"#d5542c\")\n"
                   "set cblabel \"ns a round trip\" textcolor rgb ink\nset cbrange [0:*]\n"
-                  "plot \"%s.dat\" using 1:2:3 with image, \"\" using 1:2:(sprintf(\"%%.0f\", $3)) with labels "
+                  "plot \"%s.dat\" using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):3 with boxxyerror fs solid noborder "
+                  "lc palette, \"\" using 1:2:(sprintf(\"%%.0f\", $3)) with labels "
                   "textcolor rgb \"#ffffff\"\n",
                   drawing->name);
 }

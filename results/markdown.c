@@ -84,6 +84,9 @@ int prony_report_markdown(const struct prony_report *report, FILE *out)
     for (unsigned g = 0; g < view.groups; g++)
         if (prony_view_verdict(&view, &view.group[g], verdict, sizeof verdict)[0] != '\0')
             (void)fprintf(out, "- **%s**: %s.\n", view.group[g].label, verdict);
+    for (unsigned g = 0; g < view.groups; g++)
+        if (prony_view_scaling_say(&view, &view.group[g], false, verdict, sizeof verdict)[0] != '\0')
+            (void)fprintf(out, "- **%s**: %s.\n", view.group[g].label, verdict);
     for (unsigned g = 0; g < view.groups; g++) {
         (void)fprintf(out, "\n## %s\n\n| engine | workers | time | 95%% interval | rate | speed-up | status |\n",
                       view.group[g].label);

@@ -61,10 +61,23 @@ int prony_context_redact(struct prony_report *report);
  * cells, in the same order. */
 int prony_stats_add(const struct prony_run *run, json_t *cells);
 
+/* Laws of scaling fitted to each series of cells that differ in their workers only; an array. */
+json_t *prony_scaling_json(const struct prony_run *run);
+
 /* The layout of report.json: one line a cell. */
 int prony_report_dump(const struct prony_report *report, FILE *out);
 int prony_report_markdown(const struct prony_report *report, FILE *out);
 int prony_report_csv(const struct prony_report *report, FILE *out);
+int prony_report_junit(const struct prony_report *report, FILE *out);
+/* github-action-benchmark: times for customSmallerIsBetter, rates for customBiggerIsBetter. */
+int prony_report_gab(const struct prony_report *report, FILE *out);
+int prony_report_gab_bigger(const struct prony_report *report, FILE *out);
+/* Bencher Metric Format. */
+int prony_report_bmf(const struct prony_report *report, FILE *out);
+/* Google Benchmark's JSON: a visit is a repetition. */
+int prony_report_gbench(const struct prony_report *report, FILE *out);
+/* OpenMetrics text, for Prometheus. */
+int prony_report_openmetrics(const struct prony_report *report, FILE *out);
 /* plots: a folder with NAME.svg and index of names, or NULL; `missing` says why there are none. */
 struct prony_plot {
     const char *kind; /* "rate"; a page puts those of a kind together */

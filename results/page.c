@@ -71,6 +71,24 @@ static void banners(FILE *out, const struct prony_report *report, const struct p
             view->marked_visits, view->visits);
 }
 
+/* A line for each workload whose cells differ in their workers; nothing where there is none. */
+static void scaling_part(FILE *out, const struct prony_view *view)
+{
+    char text[512];
+    unsigned said = 0;
+    for (unsigned g = 0; g < view->groups && said < SHORT_MAX; g++) {
+        if (prony_view_scaling_say(view, &view->group[g], true, text, sizeof text)[0] == '\0')
+            continue;
+        (void)fputs(said++ == 0 ? "<h2 id=scaling>Scaling</h2>\n<ul class=short>\n<li><b>" : "<li><b>", out);
+        prony_html(out, view->group[g].label);
+        (void)fputs("</b><span>", out);
+        prony_html(out, text);
+        (void)fputs(".</span></li>\n", out);
+    }
+    if (said > 0)
+        (void)fputs("</ul>\n", out);
+}
+
 static void short_part(FILE *out, const struct prony_view *view)
 {
     char verdict[512], advice[1536];
@@ -165,6 +183,10 @@ static const char reading[] =
     "<dt>Speed-up</dt><dd>How many times faster than the serial engine on the same work, compared within blocks of "
     "visits. "
     "Efficiency is that divided by the workers.</dd>\n"
+    "<dt>Scaling</dt><dd>Laws fitted to the rates over workers: contention (or the serial share) is what has to be "
+    "done by "
+    "one after another, coherency the cost of keeping all in agreement, the peak where more workers stop helping. In "
+    "parentheses 95% intervals. Fewer numbers of workers than a law needs are not fitted.</dd>\n"
     "<dt>Percentiles</dt><dd>Of single operations, in workloads that time each one; a ping-pong is the full round "
     "trip. Too few "
     "operations leave a percentile empty.</dd>\n"
@@ -192,10 +214,12 @@ int prony_report_page(const struct prony_report *report, const char *plots_folde
     (void)fputs("<main>\n", out);
     banners(out, report, &view);
     short_part(out, &view);
+    scaling_part(out, &view);
     plots_part(out, plots_folder, plots);
     prony_page_cells(out, &view);
     prony_page_unmeasured(out, &view);
     prony_page_disturbed(out, report, &view);
+    prony_page_doctor(out, report);
     repeat_part(out, report);
     (void)fputs(reading, out);
     prony_page_context(out, report);

@@ -9,9 +9,15 @@ extern const char prony_page_css[], prony_page_js[]; /* generated from page/ */
 /* Text with <, >, & and quotes escaped. */
 void prony_html(FILE *out, const char *text);
 
+/* From the doctype to <main>, and from </main> to the end. */
+void prony_page_open(FILE *out, const char *title);
+void prony_page_close(FILE *out);
+
 void prony_page_cells(FILE *out, const struct prony_view *view);
 void prony_page_unmeasured(FILE *out, const struct prony_view *view);
 void prony_page_disturbed(FILE *out, const struct prony_report *report, const struct prony_view *view);
+/* What the doctor found on the machine, when the report has it. */
+void prony_page_doctor(FILE *out, const struct prony_report *report);
 void prony_page_context(FILE *out, const struct prony_report *report);
 
 #endif

@@ -208,6 +208,31 @@ static void marked_rows(FILE *out, const struct prony_view *view)
                       view->marked_visits);
 }
 
+/* Cells whose warm-up did not end in a level that lasts, by what their samples did instead. */
+static void courses_say(FILE *out, const struct prony_view *view)
+{
+    static const char *const courses[][2] = {
+        {"slowing", "became slower than they had been, and stayed so"},
+        {"never steady", "found no lasting level before the warm-up's limit"},
+        {"too few", "were too long for enough of them to tell"},
+    };
+    for (size_t c = 0; c < sizeof courses / sizeof courses[0]; c++) {
+        unsigned n = 0;
+        for (unsigned i = 0; i < view->count; i++) {
+            const json_t *warm = json_object_get(view->cell[i].json, "warm");
+            if (strcmp(prony_json_string(warm, "course"), courses[c][0]) != 0)
+                continue;
+            (void)fputs(n == 0 ? "<p>Warm-up, " : n < 8 ? ", " : "", out);
+            if (n == 0)
+                (void)fprintf(out, "%s (samples that %s): ", courses[c][0], courses[c][1]);
+            if (n++ < 8)
+                prony_html(out, view->cell[i].id);
+        }
+        if (n > 0)
+            (void)fprintf(out, n > 8 ? " and %u more.</p>\n" : ".</p>\n", n - 8);
+    }
+}
+
 void prony_page_disturbed(FILE *out, const struct prony_report *report, const struct prony_view *view)
 {
     const json_t *note, *notes = json_object_get(json_object_get(report->root, "plan"), "notes");
@@ -221,6 +246,7 @@ void prony_page_disturbed(FILE *out, const struct prony_report *report, const st
                       "Where at least 6 others remain, marked visits are left out of a cell's figures; they stay in "
                       "report.json.</p>\n",
                       view->marked_visits, view->visits);
+    courses_say(out, view);
     pulse_say(out, view, "line_ns", "Handing a cache line to another core and back");
     pulse_say(out, view, "compute_ns", "A short fixed computation");
     if (view->marked_visits > 0)

@@ -43,12 +43,12 @@ int prony_plan_json(const struct prony_run *run, FILE *out)
         (void)json_array_append_new(cells, cell_json(&run->cells[i]));
     for (size_t i = 0; i < run->notes.count; i++)
         (void)json_array_append_new(notes, json_string(run->notes.item[i]));
-    plan = json_pack("{s:s, s:{s:I, s:I, s:I, s:f, s:I, s:I, s:I}, s:I, s:o, s:o}", "suite", run->suite, "method",
+    plan = json_pack("{s:s, s:{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:s}, s:I, s:o, s:o}", "suite", run->suite, "method",
                      "visits", (json_int_t)method->visits, "samples", (json_int_t)method->samples, "launches",
                      (json_int_t)method->launches, "precision", method->precision, "budget_ns",
                      (json_int_t)method->budget_ns, "timeout_ns", (json_int_t)method->timeout_ns, "seed",
-                     (json_int_t)method->seed, "least_ns", (json_int_t)prony_plan_least_ns(run), "cells", cells,
-                     "notes", notes);
+                     (json_int_t)method->seed, "size", method->weak ? "weak" : "strong", "least_ns",
+                     (json_int_t)prony_plan_least_ns(run), "cells", cells, "notes", notes);
     code = plan != NULL && json_dumpf(plan, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF ? 0 : -EIO;
     json_decref(plan);
     return code;

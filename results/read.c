@@ -1,5 +1,5 @@
 /* Reading a report: from a file, or report.json in a folder. */
-#include "results/model.h"
+#include "results/import.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +59,9 @@ int prony_report_read(const char *path, struct prony_report **report, struct pro
         goto out;
     }
     code = prony_json_load(file, &made->root, &text, error);
-    if (code == 0)
+    if (code == 0 && json_object_get(made->root, "schema") == NULL)
+        code = prony_import(file, text, &made->root, error);
+    if (code >= 0)
         code = shape_check(file, text, made->root, error);
     if (code == 0)
         code = xml_read(file, &made->xml);

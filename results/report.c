@@ -13,19 +13,35 @@ static json_t *strings(const struct prony_list *list)
     return array;
 }
 
+/* Events by the sets that took turns. */
+static json_t *sets_json(const struct prony_method *method)
+{
+    json_t *sets = json_array();
+    for (unsigned set = 0; set < method->event_sets && method->events.count > 0; set++) {
+        json_t *names = json_array();
+        for (size_t i = 0; i < method->events.count; i++)
+            if (method->event_set[i] == set)
+                (void)json_array_append_new(names, prony_json_text(method->events.item[i]));
+        (void)json_array_append_new(sets, names);
+    }
+    return sets;
+}
+
 static json_t *plan_json(const struct prony_run *run)
 {
     const struct prony_method *method = &run->method;
     char seed[24];
     json_t *counters, *plan;
     (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)method->seed);
-    counters = json_pack("{s:s, s:o, s:o}", "provider", method->provider != NULL ? method->provider->head.name : "none",
-                         "why", prony_json_text(method->provider_why), "events", strings(&method->events));
-    plan = json_pack("{s:o, s:o, s:s, s:i, s:i, s:i, s:f, s:I, s:I, s:o, s:o}", "suite", prony_json_text(run->suite),
-                     "name", prony_json_text(run->name), "seed", seed, "visits", (int)method->visits, "samples",
-                     (int)method->samples, "launches", (int)method->launches, "precision_percent", method->precision,
-                     "budget_ns", (json_int_t)method->budget_ns, "timeout_ns", (json_int_t)method->timeout_ns,
-                     "counters", counters, "notes", strings(&run->notes));
+    counters = json_pack(
+        "{s:s, s:o, s:o, s:o}", "provider", method->provider != NULL ? method->provider->head.name : "none", "why",
+        prony_json_text(method->provider_why), "events", strings(&method->events), "sets", sets_json(method));
+    plan =
+        json_pack("{s:o, s:o, s:s, s:i, s:i, s:i, s:f, s:I, s:I, s:o, s:o, s:s}", "suite", prony_json_text(run->suite),
+                  "name", prony_json_text(run->name), "seed", seed, "visits", (int)method->visits, "samples",
+                  (int)method->samples, "launches", (int)method->launches, "precision_percent", method->precision,
+                  "budget_ns", (json_int_t)method->budget_ns, "timeout_ns", (json_int_t)method->timeout_ns, "counters",
+                  counters, "notes", strings(&run->notes), "size", method->weak ? "weak" : "strong");
     if (plan == NULL)
         return NULL;
     (void)json_object_update_new(plan,
@@ -58,9 +74,9 @@ int prony_report_from_run(const struct prony_run *run, int argc, char **argv, bo
     int code = -ENOMEM;
     if (made == NULL)
         goto out;
-    made->root =
-        json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", PRONY_REPORT_SCHEMA, "tool", prony_tool_json(), "context",
-                  prony_context_json(run, argc, argv), "plan", plan_json(run), "cells", cells_json(run));
+    made->root = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "schema", PRONY_REPORT_SCHEMA, "tool", prony_tool_json(),
+                           "context", prony_context_json(run, argc, argv), "plan", plan_json(run), "cells",
+                           cells_json(run), "scaling", prony_scaling_json(run));
     if (made->root == NULL)
         goto out;
     if (run->topology != NULL && (code = prony_topology_xml(run->topology, &made->xml, error)) != 0)

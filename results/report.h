@@ -18,7 +18,8 @@ void prony_report_free(struct prony_report *report);
 /* Writes report.json, report.html, plots/ and topology.xml into the folder (which exists). Each file is written whole
  * beside its place and renamed: no partial report. Without gnuplot the page is written without plots and says why. */
 int prony_report_write(const struct prony_report *report, const char *folder, struct prony_error *error);
-/* One format into a file or stream: "json", "md", "csv", "html". -EINVAL for an unknown one (the known are named). */
+/* One format into a file or stream: "json", "md", "csv", "html", "junit", "gab" (github-action-benchmark, smaller is
+ * better), "gab-bigger", "bmf" (Bencher), "gbench" (Google Benchmark), "openmetrics". -EINVAL for an unknown one (the known are named). */
 int prony_report_export(const struct prony_report *report, const char *format, FILE *out, struct prony_error *error);
 int prony_report_format_check(const char *format, struct prony_error *error);
 /* The table a person sees on stdout after a run. width: of the terminal. */

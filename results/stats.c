@@ -61,16 +61,24 @@ static void series_free(struct series *series)
     free(series->block);
 }
 
+/* Over launches where there are enough of them, as the stopping rule takes them. */
 static json_t *figures(const struct prony_cell *cell, const struct series *series)
 {
-    double median = prony_median(series->ns, series->count),
+    double *units = malloc((series->count + 1) * sizeof *units), median,
            items = (double)cell->need.items * prony_wire_arrived(cell);
-    struct prony_interval ci = prony_median_interval(series->ns, series->count, PRONY_CONFIDENCE);
-    bool counted = cell->need.items > 0 && median > 0;
+    struct prony_interval ci;
+    bool launches = false, counted;
+    size_t n = units == NULL || series->count == 0
+                   ? 0
+                   : prony_cell_units(cell, !series->dirty, units, series->count, &launches);
+    median = prony_median(units, n);
+    ci = prony_median_interval(units, n, PRONY_CONFIDENCE);
+    free(units);
+    counted = cell->need.items > 0 && median > 0;
     return json_pack(
-        "{s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:n, s:n, s:n, s:n, s:n}", "median",
-        prony_json_real(median), "ci95", prony_json_pair(ci.low, ci.high), "coverage",
-        prony_json_real(isfinite(ci.low) ? ci.coverage : NAN), "visits", (int)series->count, "left_out",
+        "{s:s, s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:n, s:n, s:n, s:n, s:n}", "interval_of",
+        launches ? "launches" : "visits", "median", prony_json_real(median), "ci95", prony_json_pair(ci.low, ci.high),
+        "coverage", prony_json_real(isfinite(ci.low) ? ci.coverage : NAN), "visits", (int)series->count, "left_out",
         (int)series->marked, "marked_used", series->dirty, "mad", prony_json_real(prony_mad(series->ns, series->count)),
         "half_width_percent", prony_json_real((ci.high - ci.low) / 2 / median * 100), "rate",
         prony_json_real(counted ? items / median * 1e9 : NAN), "rate_ci95",

@@ -88,6 +88,8 @@ static void group_say(const struct pen *pen, const struct prony_view *view, cons
     }
     if (prony_view_verdict(view, group, verdict, sizeof verdict)[0] != '\0')
         wrapped(pen, verdict);
+    if (prony_view_scaling_say(view, group, false, verdict, sizeof verdict)[0] != '\0')
+        wrapped(pen, verdict);
     (void)fputc('\n', pen->out);
 }
 

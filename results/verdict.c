@@ -46,9 +46,7 @@ static void times_serial(FILE *out, const struct prony_view_cell *cell)
         (void)fprintf(out, ", %.2f times serial", cell->speedup.value);
 }
 
-/* Brings those whose intervals overlap the first one's to the front, in order; returns how many, the first included. A
- * missing interval overlaps everything. */
-static unsigned tied_first(const struct prony_view_cell **racers, unsigned n)
+unsigned prony_view_tied(const struct prony_view_cell **racers, unsigned n)
 {
     unsigned tied = 1;
     for (unsigned i = 1; i < n; i++) {
@@ -65,7 +63,7 @@ static void sentence(FILE *out, const struct prony_view_group *group, const stru
 {
     const struct prony_view_cell *best = racers[0];
     char rate[96], rival[96];
-    unsigned tied = tied_first(racers, n);
+    unsigned tied = prony_view_tied(racers, n);
     (void)prony_view_rate(best->rate.value, group->unit, rate, sizeof rate);
     if (n == 1) {
         (void)fprintf(out, "%s alone was measured: %s with %u worker%s", best->series, rate, best->workers,

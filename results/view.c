@@ -74,7 +74,12 @@ static void param_say(FILE *out, const char *key, const json_t *value)
     }
 }
 
-static char *group_name(const json_t *seen, const json_t *cell)
+static bool is_items(const char *key, const char *workload)
+{
+    return is_of(key, workload) && strcmp(key + strlen(workload), ".items") == 0;
+}
+
+static char *group_name(const json_t *seen, const json_t *cell, bool weak)
 {
     const char *workload = prony_json_string(cell, "workload"), *key;
     char *name = NULL;
@@ -85,14 +90,16 @@ static char *group_name(const json_t *seen, const json_t *cell)
         return NULL;
     (void)fputs(workload, out);
     json_object_foreach(json_object_get(cell, "params"), key,
-                        value) if (is_of(key, workload) && differs(seen, workload, key)) param_say(out, key, value);
+                        value) if (is_of(key, workload) && differs(seen, workload, key) &&
+                                   !(weak && is_items(key, workload))) param_say(out, key, value);
     return fclose(out) == 0 ? name : NULL;
 }
 
-static char *series_name(const json_t *seen, const json_t *cell)
+static char *series_name(const json_t *seen, const json_t *cell, bool weak)
 {
     const char *workload = prony_json_string(cell, "workload"), *engine = prony_json_string(cell, "engine"), *key;
     char *name = NULL, scope[256];
+    bool baseline = strcmp(engine, "serial") == 0; /* one of each size */
     size_t bytes;
     json_t *value;
     FILE *out = open_memstream(&name, &bytes);
@@ -104,9 +111,10 @@ static char *series_name(const json_t *seen, const json_t *cell)
         (void)fprintf(out, " over %s", prony_json_string(cell, "channel"));
     if (differs(seen, workload, "placement"))
         (void)fprintf(out, " %s", prony_json_string(json_object_get(cell, "placement"), "policy"));
-    json_object_foreach(json_object_get(cell, "params"), key,
-                        value) if (!is_of(key, workload) && differs(seen, is_of(key, engine) ? scope : workload, key))
-        param_say(out, key, value);
+    json_object_foreach(
+        json_object_get(cell, "params"), key,
+        value) if ((!is_of(key, workload) && differs(seen, is_of(key, engine) ? scope : workload, key)) ||
+                   (weak && baseline && is_items(key, workload))) param_say(out, key, value);
     return fclose(out) == 0 ? name : NULL;
 }
 
@@ -205,6 +213,8 @@ int prony_view_make(const struct prony_report *report, struct prony_view *view)
     size_t i, n = json_array_size(cells);
     int code = seen == NULL || groups == NULL ? -ENOMEM : 0;
     memset(view, 0, sizeof *view);
+    view->scaling = json_object_get(report->root, "scaling");
+    view->weak = strcmp(prony_json_string(json_object_get(report->root, "plan"), "size"), "weak") == 0;
     view->cell = calloc(n + 1, sizeof *view->cell);
     view->group = calloc(n + 1, sizeof *view->group);
     view->order = calloc(n + 1, sizeof *view->order);
@@ -214,10 +224,11 @@ int prony_view_make(const struct prony_report *report, struct prony_view *view)
     for (i = 0; i < n && code == 0; i++) {
         struct prony_view_cell *cell = &view->cell[view->count];
         cell_take(json_array_get(cells, i), cell);
-        cell->series = series_name(seen, cell->json);
+        cell->series = series_name(seen, cell->json, view->weak);
         view->order[view->count++] = (unsigned)i;
         counts_take(view, cell);
-        code = cell->series == NULL ? -ENOMEM : group_take(view, groups, group_name(seen, cell->json), cell);
+        code =
+            cell->series == NULL ? -ENOMEM : group_take(view, groups, group_name(seen, cell->json, view->weak), cell);
     }
     json_decref(seen);
     json_decref(groups);

@@ -29,6 +29,8 @@ struct prony_view {
     struct prony_view_cell *cell;   /* in the order of the report */
     struct prony_view_group *group; /* in the order in which they first appear */
     unsigned *order;                /* all cells, group by group */
+    const json_t *scaling;          /* the report's; may be NULL */
+    bool weak;                      /* sizes grew with the workers: `items` does not set groups apart */
     unsigned ok, failed, skipped, interrupted, marked_visits, visits;
 };
 
@@ -40,12 +42,21 @@ const struct prony_view_cell *prony_view_at(const struct prony_view *view, const
 /* The best measured cell of each series of a group, fastest first; dry engines do not race. Writes at most `room`. */
 unsigned prony_view_race(const struct prony_view *view, const struct prony_view_group *group,
                          const struct prony_view_cell **racers, unsigned room);
+/* Brings those of n > 0 racers whose intervals overlap the first one's to the front, in order; returns how many, the first
+ * included. A missing interval overlaps everything. */
+unsigned prony_view_tied(const struct prony_view_cell **racers, unsigned n);
 /* Which engine was fastest, in words; no winner where intervals overlap. "" when nothing was measured. */
 const char *prony_view_verdict(const struct prony_view *view, const struct prony_view_group *group, char *text,
                                size_t bytes);
 /* Which way processes should talk here: for small messages, for large ones, for the least CPU time. "" when none were
  * sent. */
 const char *prony_view_advice(const struct prony_view *view, char *text, size_t bytes);
+/* How the group's fastest series scales, in one line; "" when nothing was fitted. With `whole`, says why not. */
+const char *prony_view_scaling_say(const struct prony_view *view, const struct prony_view_group *group, bool whole,
+                                   char *text, size_t bytes);
+/* The report's scaling entry that holds the cell, and the law to draw of it with its name. NULL: none. */
+const json_t *prony_view_scaling(const struct prony_view *view, const char *id);
+const json_t *prony_view_law(const json_t *entry, const char **name);
 /* "interrupted: 12 of 40 cells were measured" and "2 cells failed" in one line; "" when all is well. */
 const char *prony_view_trouble(const struct prony_view *view, const struct prony_report *report, char *text,
                                size_t bytes);

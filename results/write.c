@@ -15,9 +15,20 @@ static int dump_value(const json_t *root, const char *key, size_t indent, FILE *
     return json_dumpf(json_object_get(root, key), out, indent | JSON_REAL_PRECISION(12));
 }
 
+static bool is_written_above(const char *key)
+{
+    static const char *const above[] = {"schema", "tool", "context", "plan", "cells"};
+    for (size_t i = 0; i < sizeof above / sizeof above[0]; i++)
+        if (strcmp(key, above[i]) == 0)
+            return true;
+    return false;
+}
+
 int prony_report_dump(const struct prony_report *report, FILE *out)
 {
     const json_t *cell;
+    json_t *value;
+    const char *key;
     size_t i;
     int bad = 0;
     (void)fprintf(out, "{\"schema\": \"%s\",\n", PRONY_REPORT_SCHEMA);
@@ -32,7 +43,15 @@ int prony_report_dump(const struct prony_report *report, FILE *out)
         bad |= fputs(i == 0 ? "\n" : ",\n", out) < 0;
         bad |= json_dumpf(cell, out, JSON_COMPACT | JSON_REAL_PRECISION(12));
     }
-    bad |= fputs("\n]}\n", out) < 0;
+    bad |= fputs("\n]", out) < 0;
+    json_object_foreach(report->root, key, value)
+    {
+        if (is_written_above(key))
+            continue;
+        bad |= fputs(",\n", out) < 0;
+        bad |= dump_value(report->root, key, JSON_COMPACT, out);
+    }
+    bad |= fputs("}\n", out) < 0;
     return bad != 0 || ferror(out) ? -EIO : 0;
 }
 
@@ -46,17 +65,31 @@ static const struct format {
     const char *name;
     int (*write)(const struct prony_report *report, FILE *out);
 } formats[] = {
-    {"html", page_alone}, {"md", prony_report_markdown}, {"json", prony_report_dump}, {"csv", prony_report_csv}};
+    {"html", page_alone},
+    {"md", prony_report_markdown},
+    {"json", prony_report_dump},
+    {"csv", prony_report_csv},
+    {"junit", prony_report_junit},
+    {"gab", prony_report_gab},
+    {"gab-bigger", prony_report_gab_bigger},
+    {"bmf", prony_report_bmf},
+    {"gbench", prony_report_gbench},
+    {"openmetrics", prony_report_openmetrics},
+};
 
 static const struct format *format_find(const char *name, struct prony_error *error)
 {
-    static const char *const names[] = {"html", "md", "json", "csv", NULL};
-    char hint[120];
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+    const char *names[sizeof formats / sizeof formats[0] + 1] = {NULL};
+    char hint[120], known[160] = "";
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        size_t used = strlen(known);
         if (strcmp(formats[i].name, name) == 0)
             return &formats[i];
-    (void)prony_fail(error, -EINVAL, "unknown format '%s'%s (known: html, md, json, csv)", name,
-                     prony_text_nearest(name, names, hint, sizeof hint));
+        names[i] = formats[i].name;
+        (void)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", formats[i].name);
+    }
+    (void)prony_fail(error, -EINVAL, "unknown format '%s'%s (known: %s)", name,
+                     prony_text_nearest(name, names, hint, sizeof hint), known);
     return NULL;
 }
 

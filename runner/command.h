@@ -4,7 +4,14 @@
 
 #include "base/text.h"
 
-enum { EXIT_DONE = 0, EXIT_USAGE = 2, EXIT_CANNOT = 3, EXIT_INTERRUPTED = 130 };
+enum {
+    EXIT_DONE = 0,
+    EXIT_REGRESSED = 1,
+    EXIT_USAGE = 2,
+    EXIT_CANNOT = 3,
+    EXIT_INCONCLUSIVE = 4,
+    EXIT_INTERRUPTED = 130,
+};
 
 /* What an option leaves in the command's values, at its offset. */
 enum runner_take {
@@ -37,7 +44,8 @@ struct runner_command {
     int (*run)(int argc, char **argv);   /* argv[0] is prony's, argv[1] the subcommand; returns the exit code */
 };
 
-extern const struct runner_command runner_run, runner_list, runner_topo, runner_report;
+extern const struct runner_command runner_run, runner_list, runner_topo, runner_report, runner_ab, runner_compare,
+    runner_doctor;
 
 /* Reads argv[2..] into `values`; what is no option goes into `operands`. False when the command ends here (help was
  * shown, or a mistake was said), with its exit code. */

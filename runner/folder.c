@@ -133,11 +133,12 @@ static const char *cut(const char *out, char *format, size_t bytes)
     return colon == NULL || colon[1] == '\0' ? NULL : colon + 1;
 }
 
-int runner_out_check(const char *out, struct prony_error *error)
+int runner_out_check(const char *out, int (*known)(const char *format, struct prony_error *error),
+                     struct prony_error *error)
 {
     char format[32], folder[1024];
     const char *path = cut(out, format, sizeof format), *slash;
-    int code = prony_report_format_check(format, error);
+    int code = known(format, error);
     if (code != 0 || path == NULL || strcmp(path, "-") == 0)
         return code;
     slash = strrchr(path, '/');
@@ -152,23 +153,29 @@ int runner_out_check(const char *out, struct prony_error *error)
     return 0;
 }
 
+int runner_out_open(struct runner_out *out, const char *what, const char *folder, struct prony_error *error)
+{
+    const char *path = cut(what, out->format, sizeof out->format);
+    if (path == NULL && folder != NULL)
+        (void)snprintf(out->path, sizeof out->path, "%s/report.%s", folder, out->format);
+    else
+        (void)snprintf(out->path, sizeof out->path, "%s", path != NULL ? path : "-");
+    out->file = strcmp(out->path, "-") == 0 ? stdout : fopen(out->path, "we");
+    return out->file != NULL
+               ? 0
+               : prony_fail(error, -EACCES, "%s cannot be written: %s", out->path, strerrordesc_np(errno));
+}
+
+int runner_out_close(struct runner_out *out, int code, struct prony_error *error)
+{
+    if (out->file != stdout && fclose(out->file) != 0 && code == 0)
+        code = prony_fail(error, -EIO, "%s cannot be written: %s", out->path, strerrordesc_np(errno));
+    return code;
+}
+
 int runner_out_write(const struct prony_report *report, const char *out, const char *folder, struct prony_error *error)
 {
-    char format[32], own[1100];
-    const char *path = cut(out, format, sizeof format);
-    FILE *file;
-    int code;
-    if (path == NULL && folder != NULL) {
-        (void)snprintf(own, sizeof own, "%s/report.%s", folder, format);
-        path = own;
-    }
-    if (path == NULL || strcmp(path, "-") == 0)
-        return prony_report_export(report, format, stdout, error);
-    file = fopen(path, "we");
-    if (file == NULL)
-        return prony_fail(error, -EACCES, "%s cannot be written: %s", path, strerrordesc_np(errno));
-    code = prony_report_export(report, format, file, error);
-    if (fclose(file) != 0 && code == 0)
-        code = prony_fail(error, -EIO, "%s cannot be written: %s", path, strerrordesc_np(errno));
-    return code;
+    struct runner_out to;
+    int code = runner_out_open(&to, out, folder, error);
+    return code != 0 ? code : runner_out_close(&to, prony_report_export(report, to.format, to.file, error), error);
 }

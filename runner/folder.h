@@ -17,9 +17,17 @@ void runner_folder_latest(const struct runner_folder *folder);
 /* Takes an empty folder away again. */
 void runner_folder_undo(const struct runner_folder *folder);
 
-/* Checks "FMT[:PATH]" before the run: the format, and that PATH's folder can be written. */
-int runner_out_check(const char *out, struct prony_error *error);
-/* Writes it: into PATH ("-" is stdout), by default FOLDER/report.FMT, or stdout where folder is NULL. */
+/* Checks "FMT[:PATH]" before the work: the format by `known`, and that PATH's folder can be written. */
+int runner_out_check(const char *out, int (*known)(const char *format, struct prony_error *error),
+                     struct prony_error *error);
+/* An --out under way: into PATH ("-" is stdout), by default FOLDER/report.FMT, or stdout where folder is NULL. */
+struct runner_out {
+    char format[32], path[1100];
+    FILE *file;
+};
+int runner_out_open(struct runner_out *out, const char *what, const char *folder, struct prony_error *error);
+/* Ends it; `code` is what writing came to, and is returned unless closing fails. */
+int runner_out_close(struct runner_out *out, int code, struct prony_error *error);
 int runner_out_write(const struct prony_report *report, const char *out, const char *folder, struct prony_error *error);
 
 #endif

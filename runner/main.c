@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct runner_command *const commands[] = {&runner_run, &runner_list, &runner_topo, &runner_report};
+static const struct runner_command *const commands[] = {
+    &runner_run, &runner_ab, &runner_compare, &runner_report, &runner_list, &runner_topo, &runner_doctor,
+};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_usage(FILE *out)

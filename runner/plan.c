@@ -129,6 +129,16 @@ static void set_method(const struct runner_request *request, struct prony_method
         method->seed = (uint64_t)request->seed;
 }
 
+static int set_scaling(const struct runner_request *request, struct prony_method *method, struct prony_error *error)
+{
+    if (request->scaling == NULL)
+        return 0;
+    method->weak = strcmp(request->scaling, "weak") == 0;
+    return method->weak || strcmp(request->scaling, "strong") == 0
+               ? 0
+               : prony_fail(error, -EINVAL, "--scaling is strong or weak, not '%s'", request->scaling);
+}
+
 int runner_plan(struct runner_request *request, const char *suite, struct prony_run *run, struct prony_error *error)
 {
     struct prony_row *rows = NULL;
@@ -149,6 +159,8 @@ int runner_plan(struct runner_request *request, const char *suite, struct prony_
     for (unsigned i = 0; code == 0 && i < n; i++)
         code = lay_over(request, &rows[i], error);
     set_method(request, &run->method);
+    if (code == 0)
+        code = set_scaling(request, &run->method, error);
     if (code == 0 && request->name != NULL && (run->name = strdup(request->name)) == NULL)
         code = prony_fail(error, -ENOMEM, "no memory for a plan");
     if (code == 0)

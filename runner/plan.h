@@ -3,14 +3,17 @@
 #define PRONY_RUNNER_PLAN_H
 
 #include "results/report.h"
+#include "runner/judge.h"
 
 /* The command line of `prony run`. Numbers that were not given are negative or 0, as their range allows. */
 struct runner_request {
     struct prony_list engines, workloads, channels, workers, places, params, only, skip, plugins, outs;
-    const char *topology, *counters, *folder, *name;
+    const char *topology, *counters, *folder, *name, *baseline;
+    struct runner_judging judging; /* with the baseline */
     int64_t budget_ns, timeout_ns, seed;
     double precision;
     unsigned visits, launches, samples;
+    const char *scaling; /* strong or weak; NULL: strong */
     bool oversubscribe, dry_run, redact, json, quiet, verbose;
 };
 

@@ -1,6 +1,7 @@
 /* prony run: plan, measure, report. */
 #include "base/log.h"
 #include "measure/measure.h"
+#include "results/doctor.h"
 #include "runner/command.h"
 #include "runner/folder.h"
 #include "runner/plan.h"
@@ -34,6 +35,8 @@ static const struct runner_option options[] = {
     {0, "plugin", "FILE", TAKE_EACH, AT(plugins), 0, 0, "loads a plug-in from a shared object", NULL},
     {0, "oversubscribe", NULL, TAKE_FLAG, AT(oversubscribe), 0, 0, "allows more workers than PUs, and marks them",
      NULL},
+    {0, "scaling", "strong|weak", TAKE_TEXT, AT(scaling), 0, 0,
+     "strong: the same items for any number of workers; weak: items times workers (default strong)", NULL},
     {0, "topology", "SOURCE", TAKE_TEXT, AT(topology), 0, 0,
      "plans for another machine: an hwloc XML file or synthetic:STRING (with --dry-run)", NULL},
     {0, "dry-run", NULL, TAKE_FLAG, AT(dry_run), 0, 0, "shows the plan and measures nothing", NULL},
@@ -43,7 +46,7 @@ static const struct runner_option options[] = {
     {0, "launches", "N", TAKE_COUNT, AT(launches), 1, 10000,
      "fresh processes a cell, spread over its visits (default 1)", NULL},
     {0, "precision", "PCT", TAKE_PERCENT, AT(precision), 0, 1000,
-     "stops a cell when half its interval is below PCT of the median (default 0: off)", NULL},
+     "stops a cell when half its 98% interval is below PCT of the median (default 0: off)", NULL},
     {0, "budget", "TIME", TAKE_DURATION, AT(budget_ns), 0, 0, "ends the run after this time: 30s, 5m (default 0: none)",
      NULL},
     {0, "timeout", "TIME", TAKE_DURATION, AT(timeout_ns), 0, 0,
@@ -53,7 +56,16 @@ static const struct runner_option options[] = {
      "papi, software, none, with events or groups joined by +; auto takes the best that counts (default auto)", NULL},
     {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0,
      "a new or empty folder for the report (default prony-runs/TIME-SUITE)", "What comes out"},
-    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0, "also html, md, json or csv; PATH - is stdout", NULL},
+    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0,
+     "also html, md, json, csv, junit, gab, gab-bigger, bmf, gbench or openmetrics; PATH - is stdout", NULL},
+    {0, "baseline", "REPORT", TAKE_TEXT, AT(baseline), 0, 0,
+     "compares with a stored report afterwards: exit code 1 for a regression", NULL},
+    {0, "margin", "PCT", TAKE_PERCENT, AT(judging.margin_percent), 0, 1000,
+     "with --baseline: a regression's whole interval lies beyond PCT (default 5)", NULL},
+    {0, "require-power", NULL, TAKE_FLAG, AT(judging.require_power), 0, 0,
+     "with --baseline: exit code 4 when a cell is inconclusive", NULL},
+    {0, "different-machines", NULL, TAKE_FLAG, AT(judging.different_machines), 0, 0,
+     "with --baseline: also one of another machine", NULL},
     {0, "name", "NAME", TAKE_TEXT, AT(name), 0, 0, "a name for the run, kept in the report", NULL},
     {0, "redact", NULL, TAKE_FLAG, AT(redact), 0, 0, "leaves host names out of the report", NULL},
     {0, "json", NULL, TAKE_FLAG, AT(json), 0, 0, "report.json (or the plan) on stdout instead of a table", NULL},
@@ -68,6 +80,8 @@ static const char *const examples[] = {"prony run quick",
                                        "two workloads on six engines, workers doubling up to all",
                                        "prony run -w ./mine.so -p items=1k,10k --precision 2%",
                                        "a function of your own, until the figures are steady",
+                                       "prony run engines --baseline main/report.json --margin 3%",
+                                       "as a gate: exit code 1 when a cell became slower than in that report",
                                        NULL};
 
 static volatile int interrupted;
@@ -184,17 +198,34 @@ static bool any_visit(const struct prony_run *run)
     return false;
 }
 
-static int measure(const struct runner_request *request, struct prony_run *run, int argc, char **argv)
+/* Looks at the machine before the run's own load is on it, then measures. */
+static int examine_and_measure(struct prony_run *run, const struct prony_watch *watch, struct prony_finding *findings,
+                               unsigned *n, struct prony_error *error)
+{
+    int code;
+    *n = prony_doctor_look("", findings);
+    for (unsigned i = 0; i < *n; i++)
+        if (findings[i].severity == PRONY_WARN)
+            prony_debug("%s: %s; %s", findings[i].name, findings[i].state, findings[i].effect);
+    code = prony_measure(run, watch, error);
+    prony_progress(NULL);
+    return code;
+}
+
+static int measure(const struct runner_request *request, struct prony_run *run, int argc, char **argv,
+                   const struct prony_report *baseline)
 {
     struct prony_error error = {0, ""};
     struct runner_folder folder;
     char journal[1100];
     struct prony_watch watch = {.journal = journal, .interrupt = &interrupted, .progress = show_progress};
     struct prony_report *report = NULL;
+    struct prony_finding findings[PRONY_FINDINGS_MAX];
     int code = EXIT_CANNOT;
+    unsigned found = 0;
     bool broken;
     for (size_t i = 0; i < request->outs.count; i++)
-        if (runner_out_check(request->outs.item[i], &error) != 0)
+        if (runner_out_check(request->outs.item[i], prony_report_format_check, &error) != 0)
             return runner_say(&error);
     if (prony_counters_choose(request->counters, &run->method, &error) != 0)
         return runner_say(&error);
@@ -202,8 +233,7 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
         return runner_say(&error);
     (void)snprintf(journal, sizeof journal, "%s/journal", folder.path);
     catch_signals();
-    broken = prony_measure(run, &watch, &error) != 0;
-    prony_progress(NULL);
+    broken = examine_and_measure(run, &watch, findings, &found, &error) != 0;
     if (broken) {
         code = runner_say(&error);
         if (!any_visit(run)) {
@@ -213,14 +243,31 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     }
     say_failures(run);
     if (prony_report_from_run(run, argc, argv, request->redact, &report, &error) != 0 ||
-        publish(request, report, &folder, &error) != 0) {
+        prony_report_doctor(report, findings, found) != 0 || publish(request, report, &folder, &error) != 0) {
         prony_error_say("the report could not be written: %s (the measurements are in %s)", error.text, journal);
     } else {
+        int judged = baseline == NULL ? EXIT_DONE
+                                      : runner_baseline_judge(baseline, request->baseline, report, folder.path,
+                                                              !request->json, &request->judging);
         code = broken ? EXIT_CANNOT : exit_code_of(run);
+        code = code == EXIT_DONE ? judged : code;
         prony_info("%sreport: %s/report.html", run->interrupted ? "interrupted; what was measured is in the " : "",
                    folder.path);
     }
     prony_report_free(report);
+    return code;
+}
+
+static int judge_and_measure(const struct runner_request *request, struct prony_run *run, int argc, char **argv)
+{
+    struct prony_report *baseline = NULL;
+    struct prony_error error = {0, ""};
+    int code;
+    if (request->baseline != NULL &&
+        runner_baseline_read(request->baseline, run, &request->judging, &baseline, &error) != 0)
+        return runner_judge_say(&error);
+    code = measure(request, run, argc, argv, baseline);
+    prony_report_free(baseline);
     return code;
 }
 
@@ -243,7 +290,7 @@ static int run_request(struct runner_request *request, const char *suite, int ar
     } else {
         announce(&run);
         if (!request->dry_run)
-            code = measure(request, &run, argc, argv);
+            code = judge_and_measure(request, &run, argc, argv);
         else
             code = runner_plan_show(&run, request->json, &error) == 0 ? EXIT_DONE : runner_say(&error);
     }
@@ -263,7 +310,11 @@ static void free_request(struct runner_request *request)
 
 static int run_main(int argc, char **argv)
 {
-    struct runner_request request = {.counters = "auto", .budget_ns = -1, .seed = -1, .precision = -1};
+    struct runner_request request = {.counters = "auto",
+                                     .budget_ns = -1,
+                                     .seed = -1,
+                                     .precision = -1,
+                                     .judging = {.margin_percent = RUNNER_MARGIN_DEFAULT}};
     struct prony_list operands = {NULL, 0, 0};
     int code;
     if (runner_parse(&runner_run, argc, argv, &request, &operands, &code)) {

@@ -21,13 +21,19 @@ needs=(
     "libpapi-dev:hardware counters (counters/)"
     "libjansson-dev:reads and writes JSON (results/)"
     "libgsl-dev:distributions and fits (stats/)"
+    "libbenchmark-dev:Google Benchmark, for prony-gbench (shims/gbench, optional)"
+    "g++:the C++ part of shims/gbench (optional), and a check that the public headers are also C++"
     "gnuplot-nox:draws the plots of a report"
 )
 test_needs=(
     "libcmocka-dev:the C tests"
-    "g++:checks that the public headers are also C++"
     "python3:the tests of the program, and the engine python-processes"
     "python3-jsonschema:checks reports against their schema"
+    "valgrind:counts instructions by simulation (counters/callgrind.c)"
+    "qemu-system-arm:an emulated machine with a PMU (tests/pmu-guest/)"
+    "cpio:packs that machine's file system"
+    "gcc-aarch64-linux-gnu:builds prony for it"
+    "libc6-dev-arm64-cross:and the C library for that"
 )
 
 list=no

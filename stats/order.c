@@ -1,4 +1,4 @@
-/* Order statistics: medians, quantiles, the sign-test interval, steadiness. */
+/* Order statistics: medians, quantiles, the sign-test interval. */
 #include "stats/stats.h"
 
 #include <gsl/gsl_cdf.h>
@@ -88,12 +88,8 @@ struct prony_interval prony_median_interval(const double *values, size_t n, doub
     return interval;
 }
 
-bool prony_is_steady(const double *values, size_t n, size_t window, double tolerance)
+bool prony_is_precise(const double *values, size_t n, double fraction)
 {
-    double before, last;
-    if (window == 0 || n / 2 < window)
-        return false;
-    before = prony_median(values + n - 2 * window, window);
-    last = prony_median(values + n - window, window);
-    return fabs(last - before) <= tolerance * fabs(before); /* false for NaN */
+    struct prony_interval interval = prony_median_interval(values, n, 0.98);
+    return (interval.high - interval.low) / 2 <= fraction * prony_median(values, n); /* false for NaN */
 }

@@ -1,4 +1,4 @@
-/* Private to this room: how much CPU time the control groups leave to this process. */
+/* How much CPU time the control groups leave to this process. */
 #ifndef PRONY_TOPOLOGY_QUOTA_H
 #define PRONY_TOPOLOGY_QUOTA_H
 

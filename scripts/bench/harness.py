@@ -91,7 +91,8 @@ class Figures:
 
     def overhead(self):
         folder = tempfile.mkdtemp(prefix="overhead-", dir=self.folder)
-        prony("run", "-e", "null", "-w", "empty", "-n", "1", "-p", "empty.items=1", "--counters", "none", "-q",
+        prony("run", "-e", "null", "-w", "empty", "-n", "1", "-p", "empty.items=1", "-p", "repeats=1",
+              "--counters", "none", "-q",
               "-o", os.path.join(folder, "run"), cwd=self.folder)
         report = load(os.path.join(folder, "run"))
         shutil.rmtree(folder)
@@ -150,7 +151,7 @@ class Figures:
 TARGETS = (
     ("list-ms", 50, "prony list, process start included"),
     ("quick-suite-s", 60, "prony run quick"),
-    ("timed-overhead-ns", 200, "null engine, empty workload: a repetition inside the clock"),
+    ("timed-overhead-ns", 200, "null engine, empty workload: a sample of one task, inside the clock"),
     ("bookkeeping-us", None, "between two visits, outside the clock"),
     ("plan-10000-cells-ms", 1000, "--dry-run, process start included"),
     ("topology-1024-pus-ms", 100, "prony topo on " + SYNTHETIC + ", process start included"),

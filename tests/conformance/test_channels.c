@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -18,11 +19,12 @@
 
 enum { ENDS = 2, PLENTY = 1 << 20 };
 
-static const size_t sizes[] = {1, 7, 64, 4096, 4097, 65536, 65537, 300001, PLENTY};
+static const size_t sizes[] = {1, 0, 7, 64, 4096, 4097, 65536, 65537, 300001, PLENTY};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
 struct line {
     const struct prony_channel *channel;
+    uint64_t largest; /* 0: any */
     struct prony_params params;
     void *handle;
     struct prony_blob blob[ENDS];
@@ -36,6 +38,11 @@ static void open_line(struct line *line, const struct prony_channel *channel, co
     assert_int_equal(prony_params_init(&line->params, channel->head.options, &line->error), 0);
     if (wait != NULL)
         assert_int_equal(prony_params_set(&line->params, "wait", wait, &line->error), 0);
+    line->largest = channel->largest;
+    if (channel->limit != NULL) {
+        line->largest = (uint64_t)channel->limit(&line->params, &line->error);
+        assert_true(line->largest == 0 || strlen(line->error.text) > 10);
+    }
     assert_int_equal(channel->create(&line->params, ENDS, &line->handle, &line->error), 0);
     for (unsigned i = 0; i < ENDS; i++)
         assert_int_equal(channel->address(line->handle, i, &line->blob[i]), 0);
@@ -75,13 +82,14 @@ static unsigned char byte_of(size_t at, size_t size)
 }
 
 /* Sends every size that the channel takes and gets it back with all bits turned over. 0, or which size went wrong. */
-static int lead(const struct prony_channel *channel, void *end)
+static int lead(const struct line *line, void *end)
 {
+    const struct prony_channel *channel = line->channel;
     unsigned char *data = malloc(PLENTY);
     int wrong = data == NULL;
     for (unsigned i = 0; i < SIZES && !wrong; i++) {
         size_t size = sizes[i];
-        if (channel->largest != 0 && size > channel->largest)
+        if (line->largest != 0 && size > line->largest)
             continue;
         for (size_t at = 0; at < size; at++)
             data[at] = byte_of(at, size);
@@ -96,13 +104,14 @@ static int lead(const struct prony_channel *channel, void *end)
     return wrong;
 }
 
-static int follow(const struct prony_channel *channel, void *end)
+static int follow(const struct line *line, void *end)
 {
+    const struct prony_channel *channel = line->channel;
     unsigned char *data = malloc(PLENTY);
     int wrong = data == NULL;
     for (unsigned i = 0; i < SIZES && !wrong; i++) {
         size_t size = sizes[i];
-        if (channel->largest != 0 && size > channel->largest)
+        if (line->largest != 0 && size > line->largest)
             continue;
         wrong |= channel->recv(end, data, size, i % 3 == 0 ? -1 : 20000000000) != (int64_t)size;
         for (size_t at = 0; at < size; at++)
@@ -117,7 +126,7 @@ static void *follow_in_thread(void *context)
 {
     struct line *line = context;
     void *end = attach(line, 1);
-    int wrong = end == NULL || follow(line->channel, end);
+    int wrong = end == NULL || follow(line, end);
     if (end != NULL)
         line->channel->detach(end);
     return wrong ? line : NULL;
@@ -134,7 +143,7 @@ static void check_threads(const struct prony_channel *channel, const char *wait)
     assert_int_equal(pthread_create(&thread, NULL, follow_in_thread, &line), 0);
     end = attach(&line, 0);
     assert_non_null(end);
-    assert_int_equal(lead(channel, end), 0);
+    assert_int_equal(lead(&line, end), 0);
     assert_int_equal(pthread_join(thread, &wrong), 0);
     assert_null(wrong);
     channel->detach(end);
@@ -163,11 +172,11 @@ static void check_processes(const struct prony_channel *channel, const char *wai
     assert_true(pid >= 0);
     if (pid == 0) {
         end = enter(&line);
-        _exit(end == NULL ? 99 : follow(channel, end));
+        _exit(end == NULL ? 99 : follow(&line, end));
     }
     end = attach(&line, 0);
     assert_non_null(end);
-    assert_int_equal(lead(channel, end), 0);
+    assert_int_equal(lead(&line, end), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     channel->detach(end);
@@ -191,12 +200,52 @@ static void check_limits(const struct prony_channel *channel, const char *wait)
     assert_true(prony_now_ns() - begun >= LIMIT_NS);
     assert_int_equal(channel->recv(end, data, 64, 0), -ETIMEDOUT);
     for (int i = 0; i < ROUNDS && code >= 0; i++)
-        code = channel->send(end, data, channel->largest != 0 && channel->largest < sizeof data ? 64 : sizeof data,
-                             LIMIT_NS);
+        code = channel->send(end, data, line.largest != 0 && line.largest < sizeof data ? 64 : sizeof data, LIMIT_NS);
     if ((channel->head.caps & (PRONY_CHANNEL_LOSSY | PRONY_CHANNEL_COALESCES)) == 0)
         assert_int_equal(code, -ETIMEDOUT);
     channel->detach(end);
     close_line(&line);
+}
+
+/* Where there are boundaries each receive takes one message, and a buffer that is too small costs that one alone. */
+static void check_boundaries(const struct prony_channel *channel, const char *wait)
+{
+    static const size_t lengths[] = {3, 0, 64, 1};
+    unsigned char data[4096] = {7, 8, 9};
+    struct line line;
+    void *end[ENDS];
+    if ((channel->head.caps & (PRONY_CHANNEL_STREAM | PRONY_CHANNEL_COALESCES)) != 0)
+        return;
+    open_line(&line, channel, wait);
+    for (unsigned i = 0; i < ENDS; i++)
+        assert_non_null(end[i] = attach(&line, i));
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(channel->send(end[1], data, lengths[i], 20000000000), (int64_t)lengths[i]);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(channel->recv(end[0], data, sizeof data, 20000000000), (int64_t)lengths[i]);
+    assert_int_equal(channel->send(end[0], data, 64, 20000000000), 64);
+    assert_int_equal(channel->send(end[0], "ab", 2, 20000000000), 2);
+    assert_int_equal(channel->recv(end[1], data, 32, 20000000000), -EMSGSIZE);
+    assert_int_equal(channel->recv(end[1], data, 32, 20000000000), 2);
+    assert_memory_equal(data, "ab", 2);
+    for (unsigned i = 0; i < ENDS; i++)
+        channel->detach(end[i]);
+    close_line(&line);
+}
+
+/* A dying process closes one descriptor after the other, and what has room takes a message: but sooner or later a send
+ * is told. */
+static bool is_told(const struct line *line, void *end)
+{
+    static unsigned char data[65536];
+    size_t bytes = line->largest != 0 && line->largest < sizeof data ? 64 : sizeof data;
+    int64_t got = 0;
+    for (int i = 0; i < 500 && got != -EPIPE; i++) {
+        got = line->channel->send(end, data, bytes, 0);
+        if (got == -ETIMEDOUT)
+            (void)usleep(10000);
+    }
+    return got == -EPIPE;
 }
 
 /* The peer is killed: who sends or receives is told -EPIPE, and no SIGPIPE kills it. */
@@ -230,10 +279,7 @@ static void check_death(const struct prony_channel *channel, const char *wait)
         got = channel->recv(end, data, sizeof data, -1);
         if (got != -EPIPE)
             _exit(1);
-        /* A dying process closes one descriptor after the other: the way back may be open a moment longer. */
-        for (int i = 0; i < 500 && (got = channel->send(end, data, sizeof data, 0)) == (int64_t)sizeof data; i++)
-            (void)usleep(10000);
-        _exit(got == -EPIPE ? 0 : 2);
+        _exit(is_told(&line, end) ? 0 : 2);
     }
     channel->detach(end);
     close_line(&line);
@@ -290,6 +336,12 @@ static void check_form(const struct prony_channel *channel, const char *wait)
     assert_non_null(channel->destroy);
 }
 
+static void boundaries(void **state)
+{
+    (void)state;
+    each(check_boundaries);
+}
+
 static void form(void **state)
 {
     (void)state;
@@ -329,8 +381,8 @@ static void tidy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(form),   cmocka_unit_test(threads), cmocka_unit_test(processes),
-        cmocka_unit_test(limits), cmocka_unit_test(death),   cmocka_unit_test(tidy),
+        cmocka_unit_test(form),       cmocka_unit_test(threads), cmocka_unit_test(processes), cmocka_unit_test(limits),
+        cmocka_unit_test(boundaries), cmocka_unit_test(death),   cmocka_unit_test(tidy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ class Help(ProgramTest):
             shown = self.prony(command, "--help").stdout
             self.assertEqual(shown, self.prony(command, "-h").stdout)
             self.assertTrue(shown.startswith(f"Usage: prony {command}"), shown)
-            self.assertEqual(shown.count(f"\n  prony {command}"), 3, "three examples")
+            self.assertGreaterEqual(shown.count(f"\n  prony {command}"), 3, "three examples or more")
             self.assertLessEqual(max(map(len, shown.splitlines())), 80, command)
 
     def test_without_a_command_is_usage(self):
@@ -135,7 +135,7 @@ class Plans(ProgramTest):
         self.assertEqual(sum(cell["baseline"] for cell in cells.values()), 1)
         cell = cells["primes/thread/n2/spread/chunk=8"]
         self.assertEqual(cell["placement"], {"policy": "spread", "pus": [0, 4], "oversubscribed": False})
-        self.assertEqual(cell["params"]["cell"], {"chunk": "8"})
+        self.assertEqual(cell["params"]["cell"], {"chunk": "8", "repeats": "0"})
         self.assertEqual((cell["engine"], cell["workload"], cell["workers"], cell["status"]),
                          ("thread", "primes", 2, "pending"))
 

@@ -20,19 +20,24 @@ FLOORS = {
     "results": ("base", "parallel", "stats", "topology", *PLUGIN_ROOMS, "measure"),
     "runner": ("base", "parallel", "stats", "topology", *PLUGIN_ROOMS, "measure", "results"),
     "examples": (),
+    "shims": ("base", "parallel", "stats", "topology", *PLUGIN_ROOMS, "measure"),
 }
 # Foreign headers and the one place that may see each.
 FOREIGN = {
     r"hwloc(\.h$|/)": "topology/",
     r"papi\w*\.h$": "counters/",
+    r"valgrind/": "counters/",
     r"jansson\w*\.h$": "results/",
     r"gsl/": "stats/",
     r"omp\.h$": "engines/openmp.c",
+    r"benchmark/": "shims/gbench/",
 }
 KIND_OF_ROOM = {"engines": "engine", "workloads": "workload", "channels": "channel", "counters": "provider"}
 FUNCTION_LINES = 80
 FILE_LINES = 600
 CODE = (".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".cmake", ".js", ".css")
+SOURCES = (".c", ".h", ".cpp", ".hpp")
+CPP_ROOMS = ("shims/gbench/",)
 LEFT_OUT = {"build", "prony-runs", "shared", "__pycache__"}
 UNFINISHED = re.compile(r"\b(?:%s)\b" % "|".join(("TO" "DO", "FIX" "ME", "XX" "X")))
 
@@ -70,7 +75,7 @@ def floors(tree):
     """Includes go downward only, and a plug-in never sees another."""
     findings = []
     rooms = set(FLOORS)
-    for path in files(tree, ".c", ".h"):
+    for path in files(tree, *SOURCES):
         room = path.split(os.sep)[0]
         if room not in FLOORS:
             continue
@@ -91,9 +96,9 @@ def floors(tree):
 
 
 def foreign_headers(tree):
-    """hwloc, PAPI, jansson, GSL and OpenMP are each seen by one room."""
+    """hwloc, PAPI, jansson, GSL, OpenMP and Google Benchmark are each seen by one room."""
     findings = []
-    for path in files(tree, ".c", ".h"):
+    for path in files(tree, *SOURCES):
         if path.startswith("tests" + os.sep):
             continue
         for line, _, header in includes(tree, path):
@@ -103,6 +108,12 @@ def foreign_headers(tree):
     return findings
 
 
+def cpp(tree):
+    """C++ only where a foreign interface is C++."""
+    return [f"{path}: C++ outside " + ", ".join(CPP_ROOMS)
+            for path in files(tree, ".cpp", ".hpp", ".cc", ".cxx", ".hh") if not path.startswith(CPP_ROOMS)]
+
+
 def sizes(tree):
     """Functions of at most 80 lines, files of at most 600."""
     findings = []
@@ -110,7 +121,7 @@ def sizes(tree):
         lines = read(tree, path).splitlines()
         if len(lines) > FILE_LINES:
             findings.append(f"{path}: {len(lines)} lines; a file has at most {FILE_LINES}")
-        if not path.endswith((".c", ".h")):
+        if not path.endswith(SOURCES):
             continue
         start = None
         for number, line in enumerate(lines, 1):
@@ -137,7 +148,7 @@ def unfinished(tree):
 def header_comment(tree):
     """Each C file begins by saying what it is, or its header of the same name does."""
     said = {os.path.basename(path)[:-2] for path in files(tree, ".h") if read(tree, path).startswith("/*")}
-    return [f"{path}:1: begins without a comment that says what it is" for path in files(tree, ".c", ".h")
+    return [f"{path}:1: begins without a comment that says what it is" for path in files(tree, *SOURCES)
             if not read(tree, path).startswith("/*") and not (path.endswith(".c") and os.path.basename(path)[:-2] in said)]
 
 
@@ -243,6 +254,7 @@ def declared(tree, build):
     """Every function seen from outside its file begins with prony_ and is declared in a header."""
     text = "\n".join(without_comments(read(tree, path)) for path in files(tree, ".h"))
     names = set(re.findall(r"\b(prony_\w+)\s*\(", text))
+    names |= set(re.findall(r"\bprony_\w+_fn (prony_\w+);", text))  # declared by a function's type
     findings = []
     for archive in archives(build):
         for member, kind, name in symbols(archive):
@@ -283,7 +295,7 @@ def links(tree):
 
 def formatting(tree):
     """What clang-format 14 would change (other versions format differently)."""
-    sources = files(tree, ".c", ".h")
+    sources = files(tree, *SOURCES)
     run = said_by(tree, "clang-format-14", "--dry-run", *sources)
     found = re.findall(r"^(\S+?):(\d+):\d+: (?:warning|error)", run.stderr, flags=re.M)
     return sorted({f"{path}: not as clang-format 14 has it, first at line {min(int(n) for p, n in found if p == path)}"

@@ -24,6 +24,9 @@ class House(unittest.TestCase):
     def test_foreign_headers(self):
         self.check_rule(rules.foreign_headers, TREE)
 
+    def test_cpp(self):
+        self.check_rule(rules.cpp, TREE)
+
     def test_sizes(self):
         self.check_rule(rules.sizes, TREE)
 

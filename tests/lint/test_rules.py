@@ -64,7 +64,8 @@ class Planted(unittest.TestCase):
 
     def test_foreign(self):
         for header, home in (("hwloc.h", "topology"), ("papi.h", "counters"), ("jansson.h", "results"),
-                             ("gsl/gsl_cdf.h", "stats"), ("hwloc/linux.h", "topology")):
+                             ("gsl/gsl_cdf.h", "stats"), ("hwloc/linux.h", "topology"),
+                             ("benchmark/benchmark.h", "shims/gbench")):
             with self.subTest(header):
                 self.write("measure/a.c", f"#include <{header}>\n")
                 self.one(rules.foreign_headers(self.tree), "measure/a.c:1", home)
@@ -75,6 +76,13 @@ class Planted(unittest.TestCase):
         self.assertEqual(rules.foreign_headers(self.tree), [])
         self.write("engines/fork.c", "#include <omp.h>\n")
         self.one(rules.foreign_headers(self.tree), "engines/fork.c")
+
+    def test_cpp(self):
+        self.write("shims/gbench/a.cpp", "/* What it is. */\n")
+        self.assertEqual(rules.cpp(self.tree), [])
+        self.write("engines/a.cpp", "int x;\n")
+        self.one(rules.cpp(self.tree), "engines/a.cpp")
+        self.one(rules.header_comment(self.tree), "engines/a.cpp")
 
     def test_sizes(self):
         body = "int f(void)\n{\n%s    return 0;\n}\n"

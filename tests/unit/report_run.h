@@ -121,6 +121,7 @@ static inline struct prony_cell *made_cell(struct prony_run *run, const struct p
     cell->repeats = 4;
     cell->calibrate_ns = 1000000;
     cell->steady = true;
+    cell->course = PRONY_COURSE_FLAT;
     cell->warm_samples = 8;
     cell->caller_pu = -1;
     cell->caller_share = NAN;

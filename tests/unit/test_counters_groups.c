@@ -178,8 +178,9 @@ static void derives_what_the_events_allow(void **state)
     (void)state;
     memset(values, 0, sizeof values);
     assert_int_equal(prony_list_split(&events, "PAPI_TOT_CYC,PAPI_TOT_INS", ',', NULL), 0);
-    assert_int_equal(prony_counters_metrics("papi", &events, metrics, 8), 1);
+    assert_int_equal(prony_counters_metrics("papi", &events, metrics, 8), 2);
     assert_string_equal(metrics[0]->name, "ipc");
+    assert_string_equal(metrics[1]->name, "cpi");
     values[0] = (struct prony_value){.value = 200, .status = PRONY_COUNTED};
     values[1] = (struct prony_value){.value = 300, .status = PRONY_SCALED};
     assert_true(prony_counters_metric(metrics[0], &events, values) == 1.5);

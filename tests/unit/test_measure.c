@@ -18,7 +18,7 @@
 
 static const struct prony_workload workload = {.head = {.name = "w"}};
 static const struct prony_engine engine = {.head = {.name = "e"}};
-static const struct prony_provider provider = {.head = {.name = "p"}};
+static const struct prony_provider provider = {.head = {.name = "p", .caps = PRONY_COUNTER_IN_WORKER}};
 
 static void parts_of_the_board_do_not_overlap(void **state)
 {

@@ -220,19 +220,6 @@ static void test_shuffle(void **state)
     assert_int_equal(order[0], 0);
 }
 
-static void test_steady(void **state)
-{
-    const double falling[] = {100, 50, 20, 12, 11, 10, 10, 10}, jump[] = {10, 10, 10, 13, 13, 13};
-    (void)state;
-    assert_false(prony_is_steady(falling, 6, 3, 0.05)); /* 50 against 11 */
-    assert_true(prony_is_steady(falling, 8, 2, 0.1));   /* 10.5 against 10 */
-    assert_false(prony_is_steady(falling, 8, 2, 0.04));
-    assert_false(prony_is_steady(jump, 6, 3, 0.2));
-    assert_true(prony_is_steady(jump, 6, 3, 0.3));
-    assert_false(prony_is_steady(jump, 5, 3, 0.9)); /* too few */
-    assert_false(prony_is_steady(jump, 6, 0, 0.9));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,7 +233,6 @@ int main(void)
         cmocka_unit_test(test_histogram_clipped),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_shuffle),
-        cmocka_unit_test(test_steady),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* The channel contract: one IPC mechanism behind one interface.
  *
- * create (host) -> address (host, each end) -> the engine opens -> attach (worker, its own end) -> send, recv ->
- * detach (worker) -> destroy (host). `forget` closes, in a process that inherited them, the ends it does not use. */
+ * create (host) -> address (host, each end) -> the engine opens -> attach (worker, its own end) -> settle (host) ->
+ * send, recv -> detach (worker) -> destroy (host). `forget` closes, in a process that inherited them, the ends it does not
+ * use. Ends come in pairs: what end 0 sends, end 1 receives, and the other way round; so do 2 and 3, and so on. */
 #ifndef PRONY_PLUGIN_CHANNEL_H
 #define PRONY_PLUGIN_CHANNEL_H
 
@@ -37,7 +38,8 @@ struct prony_channel {
     /* In the worker: makes the end usable there; duplicates what it keeps. *end is freed by detach. */
     int (*attach)(const struct prony_blob *blob, struct prony_worker *worker, void **end, struct prony_error *error);
     /* All `bytes` of one message, in and out: short reads and writes and EINTR are handled here. Returns bytes, or
-     * -ETIMEDOUT, -EPIPE (the peer is gone), -EMSGSIZE. timeout_ns < 0: no limit. */
+     * -ETIMEDOUT, -EPIPE (the peer is gone), -EMSGSIZE. timeout_ns < 0: no limit. Where there are boundaries recv returns
+     * the length of the message, which may be less than `bytes`; one that is longer is lost with -EMSGSIZE. */
     int64_t (*send)(void *end, const void *data, size_t bytes, int64_t timeout_ns);
     int64_t (*recv)(void *end, void *data, size_t bytes, int64_t timeout_ns);
     int (*reserve)(void *end, size_t bytes, void **data); /* optional: write in place, then publish */
@@ -48,6 +50,12 @@ struct prony_channel {
     /* In a worker process, after attach: closes the inherited originals of this end's blob, or a peer's death is never
      * seen as end of file. Not called where workers share descriptors (PRONY_CAP_SHARED). */
     void (*forget)(const struct prony_blob *blob);
+    /* In the host, when every end has been attached: lets go of what only attaching needed, so that the death of a peer
+     * is seen and nothing is left if all are killed. No end can be attached after that. NULL: nothing. */
+    void (*settle)(void *channel);
+    /* Bytes of the largest message under these parameters on this machine, 0: no limit; `how` gets the words that say
+     * what sets the limit and how to raise it. Pure. NULL: `largest` is all there is to say. */
+    int64_t (*limit)(const struct prony_params *params, struct prony_error *how);
 };
 
 #ifdef __cplusplus

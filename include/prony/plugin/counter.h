@@ -1,7 +1,8 @@
 /* The counter contract: who counts which events.
  *
  * IN_WORKER providers open and read inside each worker, by gang: open before timing, read a running set at both ends of
- * a sample. Every event has a status; what could not be counted is null with a reason, never 0. */
+ * a sample. RERUN providers count the cell in a second run, in a host under a tool (valgrind), whose times are not
+ * reported; there enter and leave mark what is counted, and gather reads it when the host has ended. Every event has a status; what could not be counted is null with a reason, never 0. */
 #ifndef PRONY_PLUGIN_COUNTER_H
 #define PRONY_PLUGIN_COUNTER_H
 
@@ -12,7 +13,7 @@
 extern "C" {
 #endif
 
-enum { PRONY_COUNTER_IN_WORKER = 1 };
+enum { PRONY_COUNTER_IN_WORKER = 1, PRONY_COUNTER_RERUN = 2 };
 
 enum prony_status {
     PRONY_NOT_TRIED, /* 0, so that zeroed memory claims nothing */
@@ -24,16 +25,28 @@ enum prony_status {
     PRONY_SCALED         /* counted part of the time and scaled; see enabled and running */
 };
 
+/* What kind of number an event is: bits. */
+enum {
+    PRONY_EVENT_LEVEL = 1, /* a level, not a count: the highest one is kept and nothing is summed */
+    PRONY_EVENT_SHARED = 2 /* of more than the worker (process, cgroup, machine): a total is the largest, not the sum */
+};
+
 #define PRONY_EVENTS_MAX 32
 
 /* One event of one worker. Lies in the arena: no pointers. */
 struct prony_value {
-    int64_t value;   /* valid when COUNTED or SCALED */
-    uint32_t status; /* enum prony_status */
-    uint32_t pad;
+    int64_t value;                   /* valid when COUNTED or SCALED */
+    uint32_t status;                 /* enum prony_status */
+    uint32_t samples;                /* that a sum was taken over; 0 in a running total */
     uint64_t enabled_ns, running_ns; /* 0 where the provider does not tell */
     char source[24];                 /* what really counted: "perf", "getrusage", "/proc" */
     char reason[104];                /* why it was not counted; empty when it was */
+};
+
+/* The command line of a RERUN provider's tool: words to be followed by the host's own, ended by NULL. */
+struct prony_tool {
+    const char *words[24];
+    char text[2][640]; /* room for words that are made */
 };
 
 struct prony_provider {
@@ -56,6 +69,18 @@ struct prony_provider {
     int (*read)(struct prony_worker *worker, struct prony_value *values, unsigned n);
     /* In the worker, by gang at the end, and never for an inherited state. */
     void (*leave)(struct prony_worker *worker);
+    /* Which of these events can be counted at the same time: writes the number of each one's set, from 0, and returns how
+     * many sets there are. The sets take turns, a visit each; enter is then given one of them. NULL: all fit. */
+    unsigned (*split)(const char *const *events, unsigned n, unsigned char *set);
+    /* PRONY_EVENT_* bits of an event; NULL: 0 for all. */
+    unsigned (*nature)(const char *event);
+    /* The rest is for RERUN providers; NULL for others. The tool that runs the host and leaves its files in `folder`. */
+    int (*command)(const char *folder, struct prony_tool *tool, struct prony_error *error);
+    /* In the worker, in a host under the tool: a kernel begins (1), or has ended (0). */
+    void (*region)(int inside);
+    /* After the host's end: what worker number `worker` counted, from the files in `folder`. */
+    int (*gather)(const char *folder, unsigned worker, const char *const *events, unsigned n,
+                  struct prony_value *values, struct prony_error *error);
 };
 
 #ifdef __cplusplus

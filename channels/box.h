@@ -1,0 +1,80 @@
+/* A box: messages in slots of shared memory, and a bell by which the sender tells the receiver that one is there. The
+ * bell is the mechanism under test (a semaphore, an eventfd, a signal, ...); slots, room and order are the same for all.
+ *
+ * A message longer than a slot goes in several, each with a ring of the bell. Waiting for room, when all slots are taken,
+ * is by a futex in every box: flow control is no part of the mechanism. */
+#ifndef PRONY_CHANNELS_BOX_H
+#define PRONY_CHANNELS_BOX_H
+
+#include "channels/line.h"
+
+#define PRONY_BOX_OPTIONS                                                                                              \
+    {"slot", PRONY_BYTES, "64Ki", 64, 16777216.0, NULL, "bytes of a slot; longer messages take several"},              \
+    {                                                                                                                  \
+        "slots", PRONY_INT, "8", 1, 65536, NULL, "messages that one direction holds"                                   \
+    }
+
+/* One direction, in shared memory. Positions count slots and wrap at 2^32. */
+struct prony_box_way {
+    _Alignas(64) uint32_t head;          /* the sender's: slots filled */
+    _Alignas(64) uint32_t tail;          /* the receiver's: slots emptied */
+    _Alignas(64) uint32_t full;          /* futex: 1 while the sender waits for room */
+    uint32_t dead;                       /* set by a keeper */
+    _Alignas(64) unsigned char own[192]; /* the bell's */
+};
+
+struct prony_box;
+
+struct prony_bell {
+    bool counts; /* each ring is heard once; else the bell is a hint, and the slots are looked at first */
+    void (*set_up)(struct prony_box_way *way); /* in the host, on zeroed memory. NULL: nothing */
+    void (*tear_down)(struct prony_box_way *way);
+    int (*ring)(struct prony_box *box);
+    /* 0 heard, -EAGAIN not within sleep_ns (0: one try), -errno. `forever`: may sleep for longer. */
+    int (*hear)(struct prony_box *box, uint64_t sleep_ns, bool forever);
+};
+
+/* What a blob says of a box, in prony_call.own; `bell` is the bell's own. */
+struct prony_box_plan {
+    uint64_t bytes;
+    uint32_t slots, slot;
+    int32_t bell[4];
+};
+
+struct prony_box {
+    struct prony_line line;
+    const struct prony_bell *bell;
+    unsigned char *base;
+    struct prony_box_plan plan;
+    unsigned number;              /* of this end, 0 or 1 within its pair */
+    struct prony_box_way *way[2]; /* in, out */
+    unsigned char *slots[2];
+    uint32_t position[2];
+    uint32_t room; /* the tail as the sender last saw it */
+    void (*unmap)(struct prony_box *box);
+};
+
+static inline struct prony_box_plan *prony_box_plan_of(struct prony_blob *blob)
+{
+    return (struct prony_box_plan *)(void *)prony_call_of(blob)->own;
+}
+
+/* Fills the plan of both blobs from the options. */
+void prony_box_lay_out(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b);
+/* Sets up both directions in memory that is mapped at base. */
+void prony_box_set_up(const struct prony_bell *bell, void *base);
+/* A memfd for a box, set up, in both blobs; it is the first descriptor. *base: where the creator sees the first page or
+ * more of it; NULL: it is unmapped again. */
+int prony_box_connect(const struct prony_params *params, const struct prony_bell *bell, struct prony_blob *a,
+                      struct prony_blob *b, void **base, struct prony_error *error);
+/* In the worker: takes the line and maps the memfd. */
+int prony_box_attach(const struct prony_blob *blob, const struct prony_bell *bell, struct prony_box *box,
+                     struct prony_error *error);
+/* The same on memory that is mapped already; unmap gives it back. */
+void prony_box_place(const struct prony_blob *blob, const struct prony_bell *bell, struct prony_box *box, void *base);
+int prony_box_new(const struct prony_blob *blob, const struct prony_bell *bell, void **end, struct prony_error *error);
+void prony_box_free(void *end);
+int64_t prony_box_send(void *end, const void *data, size_t bytes, int64_t timeout_ns);
+int64_t prony_box_recv(void *end, void *data, size_t bytes, int64_t timeout_ns);
+
+#endif

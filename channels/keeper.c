@@ -1,0 +1,133 @@
+#include "channels/keeper.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t told;
+
+static void on_term(int number)
+{
+    (void)number;
+    told = 1;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* Holds nothing but these: somebody else may wait for the end of all others. */
+static void close_but(int *keep, unsigned n)
+{
+    unsigned from = 0;
+    qsort(keep, n, sizeof *keep, by_number);
+    for (unsigned i = 0; i < n; i++) {
+        if ((unsigned)keep[i] > from)
+            (void)close_range(from, (unsigned)keep[i] - 1, 0);
+        from = (unsigned)keep[i] + 1;
+    }
+    (void)close_range(from, ~0u, 0);
+}
+
+/* Until both ends are gone, or it is told to stop. */
+static void watch(const struct prony_keep *keep, void *shared, int life[2])
+{
+    struct pollfd ends[2] = {{life[0], 0, 0}, {life[1], 0, 0}};
+    sigset_t none;
+    (void)sigemptyset(&none);
+    while (!told && (ends[0].fd >= 0 || ends[1].fd >= 0)) {
+        if (ppoll(ends, 2, NULL, &none) < 0)
+            continue;
+        for (int i = 0; i < 2; i++)
+            if (ends[i].fd >= 0 && ends[i].revents != 0) {
+                ends[i].fd = -1;
+                keep->gone(shared, i);
+            }
+    }
+    if (told)
+        keep->gone(shared, -1);
+    keep->clean(shared);
+}
+
+static _Noreturn void be_keeper(const struct prony_keep *keep, void *shared, int life[2], int report, const int *fd,
+                                unsigned fds)
+{
+    struct sigaction action = {.sa_handler = on_term};
+    struct prony_error error = {0, ""};
+    int kept[8] = {life[0], life[1], report};
+    (void)setsid();
+    (void)sigaction(SIGTERM, &action, NULL);
+    for (unsigned i = 0; i < fds; i++)
+        kept[3 + i] = fd[i];
+    close_but(kept, 3 + fds);
+    error.code = keep->make == NULL ? 0 : keep->make(shared, &error);
+    if (write(report, &error, sizeof error) != (ssize_t)sizeof error || error.code != 0) {
+        keep->clean(shared);
+        _exit(1);
+    }
+    (void)close(report);
+    watch(keep, shared, life);
+    _exit(0);
+}
+
+static int heed(int report, struct prony_error *error)
+{
+    struct prony_error said;
+    ssize_t n;
+    do
+        n = read(report, &said, sizeof said);
+    while (n < 0 && errno == EINTR);
+    if (n != (ssize_t)sizeof said)
+        return prony_fail(error, -ECHILD, "the keeper of a channel did not start");
+    return said.code == 0 ? 0 : prony_fail(error, said.code, "%s", said.text);
+}
+
+int prony_keeper_start(struct prony_blob *a, struct prony_blob *b, const struct prony_keep *keep, void *shared,
+                       const int *fd, unsigned fds, struct prony_error *error)
+{
+    int first[2] = {-1, -1}, second[2] = {-1, -1}, report[2] = {-1, -1}, code = 0;
+    sigset_t all, before;
+    pid_t pid = -1;
+    if (pipe2(first, O_CLOEXEC) != 0 || pipe2(second, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0) {
+        code = prony_fail(error, -errno, "no pipe to a keeper: %s", strerrordesc_np(errno));
+    } else {
+        (void)sigfillset(&all); /* the child unblocks when its handler stands */
+        (void)sigprocmask(SIG_SETMASK, &all, &before);
+        pid = fork();
+        if (pid == 0)
+            be_keeper(keep, shared, (int[2]){first[0], second[0]}, report[1], fd, fds);
+        if (pid < 0)
+            code = prony_fail(error, -errno, "no process for a keeper: %s", strerrordesc_np(errno));
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    }
+    (void)close(report[1]);
+    if (pid > 0 && (code = heed(report[0], error)) != 0)
+        prony_keeper_stop(pid);
+    (void)close(report[0]);
+    (void)close(first[0]);
+    (void)close(second[0]);
+    if (code != 0) {
+        (void)close(first[1]);
+        (void)close(second[1]);
+        return code;
+    }
+    prony_call_of(a)->keeper = pid;
+    prony_call_of(a)->life = (int16_t)a->fds;
+    prony_call_of(b)->life = (int16_t)b->fds;
+    (void)prony_blob_add(a, first[1]);
+    (void)prony_blob_add(b, second[1]);
+    return 0;
+}
+
+void prony_keeper_stop(int keeper)
+{
+    if (keeper <= 0)
+        return;
+    (void)kill(keeper, SIGTERM);
+    while (waitpid(keeper, NULL, 0) < 0 && errno == EINTR)
+        ;
+}

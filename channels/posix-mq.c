@@ -1,0 +1,200 @@
+/* posix-mq: a POSIX message queue for each direction.
+ *
+ * Messages with boundaries, in order, all of one priority. The names are removed as soon as the queues are open. A wait
+ * without a limit is taken in slices of a tenth of a second, to look after the peer: one call each. */
+#include "channels/line.h"
+
+#include <fcntl.h>
+#include <mqueue.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static const struct prony_option options[] = {
+    PRONY_LINE_OPTIONS(prony_waits_all),
+    {"message", PRONY_BYTES, "8Ki", 1, 16777216.0, NULL, "bytes of the largest message (mq_msgsize)"},
+    {"depth", PRONY_INT, "10", 1, 65536, NULL, "messages that a queue holds (mq_maxmsg)"},
+    {.name = NULL},
+};
+
+struct mq_end {
+    struct prony_line line; /* descriptors: in, out, lifeline */
+    size_t largest;
+    void *bounce; /* mq_receive wants room for the largest */
+};
+
+static int open_queue(const struct prony_params *params, const struct prony_blob *blob, int way, mqd_t *queue,
+                      struct prony_error *error)
+{
+    struct mq_attr about = {.mq_maxmsg = (long)prony_param_int(params, "depth"),
+                            .mq_msgsize = (long)prony_param_int(params, "message")};
+    const struct prony_call *call = (const struct prony_call *)(const void *)blob->data;
+    int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | (call->wait == PRONY_WAIT_BLOCK ? 0 : O_NONBLOCK);
+    char name[64];
+    (void)snprintf(name, sizeof name, "/prony-%d-%u-%d-%llx", (int)getpid(), call->number, way,
+                   (unsigned long long)prony_now_ns());
+    *queue = mq_open(name, flags, 0600, &about);
+    if (*queue != (mqd_t)-1) {
+        (void)mq_unlink(name);
+        return 0;
+    }
+    if (errno == EINVAL)
+        return prony_fail(error, -ENOTSUP,
+                          "no queue of %ld messages of %ld bytes: raise /proc/sys/fs/mqueue/msg_max and msgsize_max",
+                          about.mq_maxmsg, about.mq_msgsize);
+    return prony_fail(error, errno == EMFILE || errno == ENOSPC ? -ENOTSUP : -errno,
+                      "no message queue: %s (ulimit -q, ulimit -n, /proc/sys/fs/mqueue/queues_max)",
+                      strerrordesc_np(errno));
+}
+
+static int mq_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
+                      struct prony_error *error)
+{
+    uint64_t largest = (uint64_t)prony_param_int(params, "message");
+    mqd_t there = -1, back = -1;
+    int code = open_queue(params, a, PRONY_OUT, &there, error);
+    if (code == 0) {
+        (void)prony_blob_add(b, there); /* b reads it first */
+        code = open_queue(params, a, PRONY_IN, &back, error);
+    }
+    if (code == 0) {
+        (void)prony_blob_add(a, back);
+        code = prony_blob_add_copy(a, there, error);
+    }
+    if (code == 0)
+        code = prony_blob_add_copy(b, back, error);
+    memcpy(prony_call_of(a)->own, &largest, sizeof largest);
+    memcpy(prony_call_of(b)->own, &largest, sizeof largest);
+    return code != 0 ? code : prony_lifeline(a, b, error);
+}
+
+static int mq_create(const struct prony_params *params, unsigned ends, void **channel, struct prony_error *error)
+{
+    return prony_lines_make(params, ends, mq_connect, channel, error);
+}
+
+static int64_t mq_limit(const struct prony_params *params, struct prony_error *how)
+{
+    (void)prony_fail(how, -EMSGSIZE, "message=BYTES raises it, up to /proc/sys/fs/mqueue/msgsize_max and ulimit -q");
+    return prony_param_int(params, "message");
+}
+
+static int mq_attach(const struct prony_blob *blob, struct prony_worker *worker, void **result,
+                     struct prony_error *error)
+{
+    struct mq_end *end = calloc(1, sizeof *end);
+    uint64_t largest;
+    int code;
+    (void)worker;
+    memcpy(&largest, ((const struct prony_call *)(const void *)blob->data)->own, sizeof largest);
+    if (end == NULL || (end->bounce = malloc(largest)) == NULL) {
+        free(end);
+        return prony_fail(error, -ENOMEM, "no memory for a message of %llu bytes", (unsigned long long)largest);
+    }
+    end->largest = largest;
+    code = prony_line_attach(blob, &end->line, error);
+    if (code == 0) {
+        *result = end;
+        return 0;
+    }
+    free(end->bounce);
+    free(end);
+    return code;
+}
+
+static void mq_detach(void *handle)
+{
+    struct mq_end *end = handle;
+    prony_line_detach(&end->line);
+    free(end->bounce);
+    free(end);
+}
+
+/* Queues take a point in time of the clock of the day. */
+static struct timespec after(uint64_t ns)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_REALTIME, &at);
+    ns += (uint64_t)at.tv_nsec;
+    return (struct timespec){at.tv_sec + (time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+}
+
+static uint64_t first_slice(uint64_t deadline)
+{
+    uint64_t now = deadline == UINT64_MAX ? 0 : prony_now_ns();
+    return deadline - now < PRONY_LOOK_NS ? (deadline > now ? deadline - now : 0) : PRONY_LOOK_NS;
+}
+
+/* After a try that got -1: 0 to try again. */
+static int again(struct prony_waiting *waiting, int fd, short events)
+{
+    int code;
+    if (errno == EMSGSIZE || (errno != EAGAIN && errno != ETIMEDOUT && errno != EINTR))
+        return -errno;
+    code = prony_wait_next(waiting);
+    if (code != 1)
+        return code;
+    return waiting->line->wait == PRONY_WAIT_BLOCK ? 0 : prony_wait_fd(waiting, fd, events);
+}
+
+static int64_t mq_send_to(void *handle, const void *data, size_t bytes, int64_t timeout_ns)
+{
+    struct mq_end *end = handle;
+    struct prony_waiting waiting = prony_wait_at(&end->line, PRONY_OUT, prony_line_deadline(timeout_ns));
+    mqd_t queue = end->line.fd[1];
+    int code = end->line.wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, queue, POLLOUT) : 0;
+    waiting.slice_ns = first_slice(waiting.deadline);
+    while (code == 0) {
+        struct timespec until = after(waiting.slice_ns);
+        if (mq_timedsend(queue, data, bytes, 0, &until) == 0) {
+            prony_wait_end(&waiting);
+            return (int64_t)bytes;
+        }
+        code = again(&waiting, queue, POLLOUT);
+    }
+    return code;
+}
+
+static int64_t mq_recv_from(void *handle, void *data, size_t bytes, int64_t timeout_ns)
+{
+    struct mq_end *end = handle;
+    struct prony_waiting waiting = prony_wait_at(&end->line, PRONY_IN, prony_line_deadline(timeout_ns));
+    void *to = bytes >= end->largest ? data : end->bounce;
+    mqd_t queue = end->line.fd[0];
+    int code = end->line.wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, queue, POLLIN) : 0;
+    waiting.slice_ns = first_slice(waiting.deadline);
+    while (code == 0) {
+        struct timespec until = after(waiting.slice_ns);
+        ssize_t n = mq_timedreceive(queue, to, end->largest, NULL, &until);
+        if (n >= 0) {
+            prony_wait_end(&waiting);
+            if ((size_t)n > bytes)
+                return -EMSGSIZE;
+            if (to != data && n > 0)
+                memcpy(data, to, (size_t)n);
+            return n;
+        }
+        code = again(&waiting, queue, POLLIN);
+    }
+    return code;
+}
+
+PRONY_EXPORT(channel, posix_mq) = {
+    .head = PRONY_HEAD(struct prony_channel, .name = "posix-mq", .summary = "POSIX message queues",
+                       .caps = PRONY_CHANNEL_THREADS | PRONY_CHANNEL_PROCESSES | PRONY_CHANNEL_WAITS_ALL,
+                       .options = options),
+    .copies = 3,
+    .create = mq_create,
+    .address = prony_lines_address,
+    .attach = mq_attach,
+    .send = mq_send_to,
+    .recv = mq_recv_from,
+    .pollfd = prony_line_pollfd,
+    .detach = mq_detach,
+    .destroy = prony_lines_destroy,
+    .forget = prony_blob_forget,
+    .settle = prony_lines_settle,
+    .limit = mq_limit,
+};

@@ -1,0 +1,130 @@
+/* signal: messages in shared memory, announced by SIGUSR2 to the receiver's thread, which waits in sigtimedwait.
+ *
+ * Messages with boundaries. Signals of one number coalesce; the slots are looked at before each wait, so that none is
+ * missed, and messages already there cost no wait. Signal handlers are not used. SIGUSR2 is blocked in the attaching
+ * thread until detach. */
+#include "channels/box.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const struct prony_option options[] = {
+    PRONY_LINE_OPTIONS(prony_waits_own),
+    PRONY_BOX_OPTIONS,
+    {.name = NULL},
+};
+
+struct signal_end {
+    struct prony_box box; /* first: sent to and received from as a box */
+    bool masked;
+};
+
+/* Who receives of a way, in its own part. */
+struct ear {
+    int32_t pid, tid;
+};
+
+static struct ear *ear_of(struct prony_box_way *way)
+{
+    return (struct ear *)(void *)way->own;
+}
+
+static void poke(struct prony_box_way *way)
+{
+    int32_t tid = __atomic_load_n(&ear_of(way)->tid, __ATOMIC_SEQ_CST);
+    if (tid != 0)
+        (void)syscall(SYS_tgkill, ear_of(way)->pid, tid, SIGUSR2);
+}
+
+/* A receiver that has not come yet looks at the slots when it comes. */
+static int signal_ring(struct prony_box *box)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    poke(box->way[PRONY_OUT]);
+    return 0;
+}
+
+static sigset_t signals(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGUSR2);
+    return set;
+}
+
+static int signal_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
+{
+    const struct timespec limit = {(time_t)(sleep_ns / 1000000000u), (long)(sleep_ns % 1000000000u)};
+    sigset_t set = signals();
+    (void)box, (void)forever;
+    if (sigtimedwait(&set, NULL, &limit) > 0)
+        return 0;
+    return errno == EAGAIN || errno == EINTR ? -EAGAIN : -errno;
+}
+
+static const struct prony_bell bell = {.ring = signal_ring, .hear = signal_hear};
+
+static int signal_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
+                          struct prony_error *error)
+{
+    int code = prony_box_connect(params, &bell, a, b, NULL, error);
+    return code != 0 ? code : prony_lifeline(a, b, error);
+}
+
+static int signal_create(const struct prony_params *params, unsigned ends, void **channel, struct prony_error *error)
+{
+    return prony_lines_make(params, ends, signal_connect, channel, error);
+}
+
+static int signal_attach(const struct prony_blob *blob, struct prony_worker *worker, void **result,
+                         struct prony_error *error)
+{
+    struct signal_end *end = calloc(1, sizeof *end);
+    sigset_t set = signals(), before;
+    int code;
+    (void)worker;
+    if (end == NULL)
+        return prony_fail(error, -ENOMEM, "no memory for an end");
+    code = prony_box_attach(blob, &bell, &end->box, error);
+    if (code != 0) {
+        free(end);
+        return code;
+    }
+    end->masked = pthread_sigmask(SIG_BLOCK, &set, &before) == 0 && sigismember(&before, SIGUSR2) == 0;
+    ear_of(end->box.way[PRONY_IN])->pid = getpid();
+    __atomic_store_n(&ear_of(end->box.way[PRONY_IN])->tid, (int32_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+    *result = end;
+    return 0;
+}
+
+static void signal_free(void *handle)
+{
+    const struct timespec at_once = {0, 0};
+    struct signal_end *end = handle;
+    sigset_t set = signals();
+    __atomic_store_n(&ear_of(end->box.way[PRONY_IN])->tid, 0, __ATOMIC_SEQ_CST);
+    while (sigtimedwait(&set, NULL, &at_once) > 0)
+        ;
+    if (end->masked)
+        (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    prony_box_free(&end->box);
+}
+
+PRONY_EXPORT(channel, signal) = {
+    .head = PRONY_HEAD(struct prony_channel, .name = "signal",
+                       .summary = "SIGUSR2 to the receiving thread over shared memory",
+                       .caps = PRONY_CHANNEL_THREADS | PRONY_CHANNEL_PROCESSES | PRONY_CHANNEL_WAITS_OWN,
+                       .options = options),
+    .copies = 2,
+    .create = signal_create,
+    .address = prony_lines_address,
+    .attach = signal_attach,
+    .send = prony_box_send,
+    .recv = prony_box_recv,
+    .detach = signal_free,
+    .destroy = prony_lines_destroy,
+    .forget = prony_blob_forget,
+    .settle = prony_lines_settle,
+};

@@ -1,0 +1,18 @@
+# Cross build for the guest: Debian's aarch64 compiler, and the libraries that packages.sh unpacked.
+# -DPRONY_SYSROOT=FOLDER/sysroot
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PRONY_SYSROOT)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_FIND_ROOT_PATH ${PRONY_SYSROOT} /usr/aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_C_FLAGS_INIT "-isystem ${PRONY_SYSROOT}/usr/include/aarch64-linux-gnu")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${PRONY_SYSROOT}/usr/lib/aarch64-linux-gnu")
+set(CMAKE_SHARED_LINKER_FLAGS_INIT "-Wl,-rpath-link,${PRONY_SYSROOT}/usr/lib/aarch64-linux-gnu")
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${PRONY_SYSROOT})
+set(ENV{PKG_CONFIG_LIBDIR} ${PRONY_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${PRONY_SYSROOT}/usr/share/pkgconfig)
+set(ENV{PKG_CONFIG_ALLOW_SYSTEM_CFLAGS} 1)
+set(ENV{PKG_CONFIG_ALLOW_SYSTEM_LIBS} 1)

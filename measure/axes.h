@@ -46,6 +46,8 @@ int prony_axes_winner(const struct prony_axes *axes, const char *owner, const ch
  * of its PUs, which a note says. */
 int prony_axes_pairs(struct prony_axes *axes, const struct prony_topology *topology, struct prony_list *notes,
                      struct prony_error *error);
+/* -ENOTSUP with the reason for a cell whose workers spin for each other on one PU. */
+int prony_axes_spin_apart(const struct prony_cell *cell, struct prony_error *reason);
 void prony_axes_free(struct prony_axes *axes);
 
 #endif

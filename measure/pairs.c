@@ -1,4 +1,5 @@
-/* The place "pairs": every two PUs of this machine, for a picture of who is how far from whom. */
+/* The place "pairs": every two PUs of this machine, for a picture of who is how far from whom; and which
+ * workers may not share one. */
 #include "measure/axes.h"
 
 #include <errno.h>
@@ -72,5 +73,24 @@ int prony_axes_pairs(struct prony_axes *axes, const struct prony_topology *topol
     }
     prony_list_free(&axes->places);
     axes->places = places;
+    return 0;
+}
+
+/* Does the cell wait by spinning? Then two of its roles on one PU take turns by the scheduler's time slices: milliseconds
+ * a message, and the figure would say nothing about the channel. */
+int prony_axes_spin_apart(const struct prony_cell *cell, struct prony_error *reason)
+{
+    unsigned roles = cell->need.roles == 0 ? cell->workers : cell->need.roles;
+    bool spins = cell->need.spins != 0;
+    for (unsigned i = 0; i < cell->channel_params.count && cell->channel != NULL && cell->need.ends != 0; i++) {
+        const struct prony_param *param = &cell->channel_params.values[i];
+        spins = spins || (strcmp(param->option->name, "wait") == 0 && strcmp(param->text, "spin") == 0);
+    }
+    for (unsigned i = 0; spins && cell->placement.binding && i < roles; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (cell->placement.pus[i] == cell->placement.pus[j])
+                return prony_fail(reason, -ENOTSUP,
+                                  "workers that spin for each other cannot share PU %d: take wait=block, or other PUs",
+                                  cell->placement.pus[i]);
     return 0;
 }

@@ -222,25 +222,6 @@ static int fits(const struct prony_cell *cell, struct prony_error *reason)
     return too_large(cell, reason);
 }
 
-/* Does the cell wait by spinning? Then two of its roles on one PU take turns by the scheduler's time slices: milliseconds
- * a message, and the figure would say nothing about the channel. */
-static int fits_place(const struct prony_cell *cell, struct prony_error *reason)
-{
-    unsigned roles = cell->need.roles == 0 ? cell->workers : cell->need.roles;
-    bool spins = cell->need.spins != 0;
-    for (unsigned i = 0; i < cell->channel_params.count && cell->channel != NULL && cell->need.ends != 0; i++) {
-        const struct prony_param *param = &cell->channel_params.values[i];
-        spins = spins || (strcmp(param->option->name, "wait") == 0 && strcmp(param->text, "spin") == 0);
-    }
-    for (unsigned i = 0; spins && cell->placement.binding && i < roles; i++)
-        for (unsigned j = 0; j < i; j++)
-            if (cell->placement.pus[i] == cell->placement.pus[j])
-                return prony_fail(reason, -ENOTSUP,
-                                  "workers that spin for each other cannot share PU %d: take wait=block, or other PUs",
-                                  cell->placement.pus[i]);
-    return 0;
-}
-
 static const struct placed *place(struct expansion *x, const char *policy, unsigned workers)
 {
     struct placed *placed;
@@ -292,7 +273,7 @@ static int place_cell(struct expansion *x, const struct point *point, struct pro
         return prony_fail(error, -ENOMEM, "no memory for a plan");
     }
     memcpy(cell->placement.pus, placed->placement.pus, point->workers * sizeof *cell->placement.pus);
-    if (cell->outcome == PRONY_PENDING && fits_place(cell, &cell->reason) != 0)
+    if (cell->outcome == PRONY_PENDING && prony_axes_spin_apart(cell, &cell->reason) != 0)
         return skip_cell(cell);
     return 0;
 }

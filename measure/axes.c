@@ -496,3 +496,20 @@ void prony_row_free(struct prony_row *row)
     row->named = 0;
     row->oversubscribe = false;
 }
+
+const char *prony_axes_lacking(uint64_t caps)
+{
+    static const struct {
+        uint64_t cap;
+        const char *words;
+    } names[] = {{PRONY_CAP_MAP, "map a range"},
+                 {PRONY_CAP_SUBMIT, "take separate tasks"},
+                 {PRONY_CAP_GANG, "run a kernel in all workers at once"},
+                 {PRONY_CAP_NEST, "run tasks that spawn tasks"},
+                 {PRONY_CAP_CANCEL, "cancel tasks"},
+                 {PRONY_CAP_KILL, "kill a running task"}};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if ((caps & names[i].cap) != 0)
+            return names[i].words;
+    return "do what this workload needs";
+}

@@ -48,6 +48,8 @@ int prony_axes_pairs(struct prony_axes *axes, const struct prony_topology *topol
                      struct prony_error *error);
 /* -ENOTSUP with the reason for a cell whose workers spin for each other on one PU. */
 int prony_axes_spin_apart(const struct prony_cell *cell, struct prony_error *reason);
+/* What an engine without one of these capabilities cannot do, in words: "map a range". */
+const char *prony_axes_lacking(uint64_t caps);
 void prony_axes_free(struct prony_axes *axes);
 
 #endif

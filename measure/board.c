@@ -1,9 +1,18 @@
 #include "measure/board.h"
+#include "base/timeline.h"
 
 #include <errno.h>
 #include <string.h>
 
 enum { PAGE = 4096, SCRATCH_BYTES = 64 * 1024 };
+/* A profile's memory: notes a timeline, and all timelines together; bytes of stacks a worker, and all together. */
+enum {
+    NOTES_MOST = 16384,
+    NOTES_LEAST = 512,
+    TIMELINES_BYTES = 16 << 20,
+    STACKS_BYTES = 256 << 10,
+    STACKS_MOST = 16 << 20
+};
 
 /* Takes `bytes` at the next multiple of `align`. */
 static struct prony_span take(uint64_t *top, uint64_t bytes, uint64_t align)
@@ -22,6 +31,19 @@ static uint64_t pages(uint64_t bytes)
 static bool counts_here(const struct prony_method *method)
 {
     return method->provider != NULL && ((method->provider->head.caps & PRONY_COUNTER_IN_WORKER) != 0 || method->rerun);
+}
+
+/* The parts of a profiled launch: they grow with the workers up to a bound, then each worker gets less. */
+static void lay_profile(struct prony_board *board, uint64_t *top)
+{
+    uint64_t n = board->workers, room = NOTES_MOST, stacks = n * STACKS_BYTES;
+    while (room > NOTES_LEAST && (n + 1) * room * sizeof(struct prony_note) > TIMELINES_BYTES)
+        room /= 2;
+    board->timeline_stride = pages(sizeof(struct prony_timeline) + room * sizeof(struct prony_note));
+    board->trail = take(top, sizeof(struct prony_trail), PAGE);
+    board->timelines = take(top, (n + 1) * board->timeline_stride, PAGE);
+    board->stacks = take(top, stacks < STACKS_MOST ? stacks : STACKS_MOST, PAGE);
+    board->notes = room;
 }
 
 void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, const struct prony_method *method)
@@ -52,6 +74,8 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
         take(&top, cell->engine->area == NULL ? 0 : cell->engine->area(&cell->engine_params, cell->workers), PAGE);
     board->futures = take(&top, cell->need.futures * sizeof(struct prony_future), PAGE);
     board->data = take(&top, cell->need.bytes, PAGE);
+    if (method->profiled)
+        lay_profile(board, &top);
     board->bytes = pages(top);
     (void)strncpy(board->workload, cell->workload->head.name, sizeof board->workload - 1);
     if (cell->channel != NULL)
@@ -64,6 +88,7 @@ void prony_board_write(unsigned char *base, const struct prony_board *board, con
                        const struct prony_method *method)
 {
     int32_t *pus = (int32_t *)(void *)(base + board->pus.off);
+    const uint32_t counter = board->timelines.len != 0 && prony_timeline_counter_holds() != 0;
     char *name = (char *)base + board->names.off;
     memcpy(base, board, sizeof *board);
     for (unsigned i = 0; i < board->workers; i++)
@@ -73,6 +98,8 @@ void prony_board_write(unsigned char *base, const struct prony_board *board, con
         memcpy(name, method->events.item[i], length);
         name += length;
     }
+    for (unsigned i = 0; board->timelines.len != 0 && i <= board->workers; i++)
+        *prony_board_timeline(base, i) = (struct prony_timeline){.room = board->notes, .counter = counter};
 }
 
 int prony_board_setup(unsigned char *base, uint64_t bytes, struct prony_setup *setup, struct prony_error *error)

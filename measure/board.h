@@ -2,7 +2,7 @@
  * read by the host, by its workers and by foreign images (CPython) that map the arena.
  *
  *   [board][PUs][channel ends][event names][slots][values][own: histogram and scratch, one a worker][engine's area]
- *   [futures][data]
+ *   [futures][data][trail, timelines, stacks: only of a profiled launch]
  *
  * Each part starts on a page of its own where workers write it, so that first touch decides its memory node. */
 #ifndef PRONY_MEASURE_BOARD_H
@@ -29,10 +29,14 @@ struct prony_board {
     struct prony_span own;
     uint64_t own_stride;
     struct prony_span area, futures, data;
-    char workload[64]; /* the name under which an image finds the kernels */
-    char channel[32];  /* the channel's name, for images that attach it; empty: none */
-    char provider[32]; /* the counter provider; empty: none */
-    int32_t plugin_fd; /* in the host: the workload's shared object; -1: built in */
+    struct prony_span trail;         /* struct prony_trail; length 0: this launch is not profiled */
+    struct prony_span timelines;     /* one a worker and one for the caller */
+    uint64_t timeline_stride, notes; /* notes: the room of each */
+    struct prony_span stacks;        /* of the sampled profile: see measure/sampler.h */
+    char workload[64];               /* the name under which an image finds the kernels */
+    char channel[32];                /* the channel's name, for images that attach it; empty: none */
+    char provider[32];               /* the counter provider; empty: none */
+    int32_t plugin_fd;               /* in the host: the workload's shared object; -1: built in */
 };
 
 /* A worker's counters: running totals at the last begin, of the events of the set that is counted, and the sums over
@@ -42,6 +46,17 @@ struct prony_counts {
     uint64_t set;                     /* the one that was entered */
     struct prony_error error;         /* of enter */
     struct prony_value start[PRONY_EVENTS_MAX], sum[PRONY_EVENTS_MAX];
+};
+
+/* What a profiled launch says of itself; written by the host. */
+struct prony_trail {
+    uint64_t from_ns, to_ns;                               /* the timed region that was recorded */
+    uint64_t begun_ticks, begun_ns, ended_ticks, ended_ns; /* both clocks at either end of the recorded part */
+    int64_t repeats;                                       /* in the recorded part */
+    double note_ns;                                        /* what one note costs, measured in this host */
+    uint64_t period_ns;                                    /* of a worker's own time, between two stacks */
+    uint64_t stacks_bytes, stacks, dropped;                /* used of `stacks`; how many; for which there was no room */
+    struct prony_error reason;                             /* why there is no sampled profile, or a part of it */
 };
 
 /* Lays the arena out for a cell. Pure. */
@@ -56,6 +71,20 @@ int prony_board_setup(unsigned char *base, uint64_t bytes, struct prony_setup *s
 static inline struct prony_slot *prony_board_slots(unsigned char *base)
 {
     return (struct prony_slot *)(void *)(base + ((struct prony_board *)(void *)base)->slots.off);
+}
+
+static inline struct prony_trail *prony_board_trail(unsigned char *base)
+{
+    return (struct prony_trail *)(void *)(base + ((struct prony_board *)(void *)base)->trail.off);
+}
+
+/* The timeline of a worker; of the caller, for index `workers`. NULL: none is kept. */
+static inline struct prony_timeline *prony_board_timeline(unsigned char *base, unsigned index)
+{
+    const struct prony_board *board = (const struct prony_board *)(const void *)base;
+    if (board->timelines.len == 0)
+        return NULL;
+    return (struct prony_timeline *)(void *)(base + board->timelines.off + index * board->timeline_stride);
 }
 
 static inline struct prony_counts *prony_board_counts(unsigned char *base, unsigned worker)

@@ -38,6 +38,8 @@ void prony_cell_free(struct prony_cell *cell)
         free(cell->who[i].values);
     free(cell->who);
     free(cell->latency);
+    free(cell->profile.who);
+    free(cell->profile.stem);
     memset(cell, 0, sizeof *cell);
 }
 

@@ -50,6 +50,33 @@ struct prony_cell_worker {
     struct prony_usage usage;   /* gangs: sums over the measured samples; start[] means nothing here */
 };
 
+/* Where a worker's time went in the recorded part of the profiled visit. The four add up to it. */
+struct prony_spending {
+    uint64_t busy_ns;     /* in tasks */
+    uint64_t waiting_ns;  /* in tasks, for kids, peers, locks or messages */
+    uint64_t idle_ns;     /* before its first task, after its last, and asleep */
+    uint64_t overhead_ns; /* between two tasks: finding the next one */
+    uint64_t tasks, steals;
+};
+
+/* What a profile says in numbers. */
+struct prony_digest {
+    bool taken;
+    struct prony_error reason;         /* not taken: why */
+    struct prony_error sampled_reason; /* what the sampled part lacks; code 0: nothing */
+    int64_t repeats;
+    uint64_t window_ns, notes, lost;          /* lost: notes that were overwritten */
+    double note_ns;                           /* what recording one costs */
+    uint64_t tasks, steals, work_ns, path_ns; /* path: the longest chain of tasks, from parents to kids */
+    double imbalance;                         /* the busiest worker's time over the mean, less 1 */
+    double queue_p50_ns, queue_p99_ns;        /* NaN: nothing was queued, or too few for a percentile */
+    uint64_t queued;                          /* tasks whose wait in a queue is known */
+    uint64_t period_ns, samples, dropped, frames, unnamed;
+    struct prony_spending *who; /* one a worker; NULL: not taken */
+    char *stem;                 /* of the files written for it, in the report's folder; NULL: none */
+    struct prony_error files_reason;
+};
+
 struct prony_cell {
     char *id; /* unique in the plan, the same in every run of it: "primes/thread/n2/compact/items=1000" */
     const struct prony_engine *engine;
@@ -84,6 +111,7 @@ struct prony_cell {
     int64_t shortfall, reordered;    /* of a channel that loses: items missing, messages out of order, in those */
     double counter_read_ns;          /* median cost of one read in a worker; NaN: nothing read */
     uint64_t spent_ns;               /* wall time given to the cell */
+    struct prony_digest profile;     /* with method.profile */
 };
 
 /* Parameters of a cell that belong to no plug-in, set as -p chunk= and -p repeats=. `chunk`, the first, is for maps. */
@@ -101,7 +129,9 @@ struct prony_method {
     int64_t budget_ns;  /* of the whole run; 0: none */
     int64_t timeout_ns; /* of one step of one cell */
     uint64_t seed;
-    bool weak;                             /* weak scaling: `items` grow with the workers; else they stay */
+    bool weak;     /* weak scaling: `items` grow with the workers; else they stay */
+    bool profile;  /* one more visit of each cell, after the measured ones, is recorded and sampled */
+    bool profiled; /* this launch is that visit */
     const struct prony_provider *provider; /* NULL: none */
     char provider_why[160];                /* why this one, when it was `auto`; empty otherwise */
     struct prony_list events;

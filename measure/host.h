@@ -27,8 +27,10 @@ struct prony_host {
     struct prony_need need;
     struct prony_bench bench;
     prony_drive_fn *drive;
-    uint64_t *offsets; /* of the futures */
-    int *status;       /* of gangs */
+    uint64_t *offsets;                   /* of the futures */
+    int *status;                         /* of gangs */
+    uint64_t drove_from_ns, drove_to_ns; /* the last sample's timed region */
+    struct prony_sampler *sampler;       /* runs while the clock does; NULL: none */
 };
 
 /* Opens what `host` names, in this process: the arena holds its board; engine, workload, channel, their parameters, seed,
@@ -47,9 +49,12 @@ void prony_host_park(struct prony_host *host);
 
 /* After a drive: 0, or what failed, or what is wrong with the answer. */
 int prony_host_check(struct prony_host *host, struct prony_error *error);
+/* One sample: poison, clock, drive, clock, verify. *ns is its time; `counted` reads the counters at both ends. */
+int prony_host_take(struct prony_host *host, int64_t repeats, bool counted, uint64_t *ns, struct prony_error *error);
 
 /* Orders, answered in `answer`. */
 void prony_host_warm(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer);
 void prony_host_visit(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer);
+void prony_host_profile(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer);
 
 #endif

@@ -172,11 +172,14 @@ static int count_end(struct prony_worker *worker, const struct prony_task *task)
     return 0;
 }
 
-const struct prony_kernel prony_own_kernels[] = {[PRONY_OWN_BIND] = {"bind", bind_worker},
-                                                 [PRONY_OWN_ATTACH] = {"attach", attach},
-                                                 [PRONY_OWN_DETACH] = {"detach", detach},
-                                                 [PRONY_OWN_COUNT_ENTER] = {"count-enter", count_enter},
-                                                 [PRONY_OWN_COUNT_BEGIN] = {"count-begin", count_begin},
-                                                 [PRONY_OWN_COUNT_END] = {"count-end", count_end},
-                                                 [PRONY_OWN_COUNT_LEAVE] = {"count-leave", count_leave},
-                                                 {NULL, NULL}};
+const struct prony_kernel prony_own_kernels[] = {
+    [PRONY_OWN_BIND] = {"bind", bind_worker},
+    [PRONY_OWN_ATTACH] = {"attach", attach},
+    [PRONY_OWN_DETACH] = {"detach", detach},
+    [PRONY_OWN_COUNT_ENTER] = {"count-enter", count_enter},
+    [PRONY_OWN_COUNT_BEGIN] = {"count-begin", count_begin},
+    [PRONY_OWN_COUNT_END] = {"count-end", count_end},
+    [PRONY_OWN_COUNT_LEAVE] = {"count-leave", count_leave},
+    [PRONY_OWN_TRACE] = {"trace", prony_trace_worker},
+    {NULL, NULL},
+};

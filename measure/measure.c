@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "measure/live.h"
+#include "measure/profile.h"
 #include "measure/rerun.h"
 #include "stats/stats.h"
 
@@ -339,6 +340,8 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
                               groups);
         (void)prony_list_add(&run->notes, note, (size_t)length);
     }
+    if (code == 0 && run->method.profile)
+        prony_profile_cells(run, watch);
     end(&bout, error);
     free(group.live);
     return code != 0 ? code : error->code;

@@ -4,11 +4,15 @@
 
 #include "measure/cell.h"
 
+struct prony_profile;
+
 struct prony_watch {
     const char *journal;           /* path of the journal to append to; NULL: none */
     const volatile int *interrupt; /* becomes non-zero when the run must end (a signal number); NULL: never */
     /* Called between visits, at most ten times a second. done in [0, 1]; left_ns: estimated, -1 unknown. */
     void (*progress)(void *context, double done, int64_t left_ns, const struct prony_cell *cell);
+    /* Called with the profile of each profiled cell; what it leaves in profile->digest goes into the cell. NULL: none. */
+    void (*profiled)(void *context, const struct prony_cell *cell, unsigned number, struct prony_profile *profile);
     void *context;
 };
 

@@ -1,6 +1,7 @@
 /* Samples: poison, clock, drive, clock, verify; calibration, warm-up and visits are made of them. */
 #include "base/clock.h"
 #include "measure/host.h"
+#include "measure/sampler.h"
 #include "stats/stats.h"
 #include "stats/steady.h"
 
@@ -49,9 +50,15 @@ static int take(struct prony_host *host, int64_t repeats, bool counted, struct s
         code = prony_host_gang(host, PRONY_OWN_COUNT_BEGIN, host->set, "reading counters", error);
     if (code != 0)
         return code;
+    if (host->sampler != NULL)
+        prony_sampler_run(host->sampler, true);
     begun = prony_now_ns();
     code = host->drive(bench);
     ended = prony_now_ns();
+    if (host->sampler != NULL)
+        prony_sampler_run(host->sampler, false);
+    host->drove_from_ns = begun;
+    host->drove_to_ns = ended;
     if (code != 0)
         return bench->error->text[0] != '\0'
                    ? prony_fail(error, code, "%s", bench->error->text)
@@ -63,6 +70,14 @@ static int take(struct prony_host *host, int64_t repeats, bool counted, struct s
     sample->ns = bench->ns[0] != 0 ? bench->ns[0] : ended - begun;
     memcpy(sample->phases_ns, &bench->ns[1], sizeof sample->phases_ns);
     bench->sample++;
+    return code;
+}
+
+int prony_host_take(struct prony_host *host, int64_t repeats, bool counted, uint64_t *ns, struct prony_error *error)
+{
+    struct sample sample = {0, {0}};
+    int code = take(host, repeats, counted, &sample, error);
+    *ns = sample.ns;
     return code;
 }
 

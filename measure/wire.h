@@ -12,7 +12,8 @@ enum prony_order_kind {
     PRONY_ORDER_OPEN,  /* prepare the workload, open the engine, bind its workers */
     PRONY_ORDER_WARM,  /* calibrate repetitions, warm up until steady */
     PRONY_ORDER_VISIT, /* re-warm, then `samples` samples */
-    PRONY_ORDER_CLOSE
+    PRONY_ORDER_CLOSE,
+    PRONY_ORDER_PROFILE /* in a profiled launch: records some repetitions, then samples others; no answer but errors */
 };
 
 enum { PRONY_SAMPLES_MOST = 64, PRONY_WARM_MOST = 200, PRONY_ORDER_TEXT = 32 * 1024, PRONY_PHASES = 7 };

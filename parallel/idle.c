@@ -26,7 +26,9 @@ void prony_crew_rest(struct prony_body *me)
         __atomic_load_n(&hall->closing, __ATOMIC_SEQ_CST) == 0 && !me->crew->trade->peek(me)) {
         if (__atomic_load_n(&hall->parked, __ATOMIC_SEQ_CST) != 0)
             prony_crew_tell(me->crew);
+        prony_timeline_mark(me->worker.timeline, PRONY_NOTE_WAIT, PRONY_ON_WORK);
         (void)prony_futex_wait(&desk->asleep, 1, -1);
+        prony_timeline_mark(me->worker.timeline, PRONY_NOTE_GO_ON, PRONY_ON_WORK);
     }
     __atomic_store_n(&desk->asleep, 0, __ATOMIC_SEQ_CST);
     __atomic_fetch_and(resting, ~bit, __ATOMIC_SEQ_CST);

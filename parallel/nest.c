@@ -56,8 +56,10 @@ static bool steal(struct prony_body *me, struct prony_offers *offers, uint64_t f
         claimed = prony_future_claim(me, kid);
         if (i == top && __atomic_compare_exchange_n(&offers->top, &top, i + 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             top = i + 1;
-        if (claimed)
+        if (claimed) {
+            prony_timeline_mark(me->worker.timeline, PRONY_NOTE_STOLEN, (unsigned)(offers - prony_pool_of(me)->offers));
             return true;
+        }
     }
     return false;
 }

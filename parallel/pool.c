@@ -60,6 +60,7 @@ static bool serve_peer(struct prony_body *me, struct prony_inbox *inbox)
             continue;
         if (prony_future_claim(me, &task)) {
             __atomic_store_n(&inbox->stolen, at + 1, __ATOMIC_RELAXED);
+            prony_timeline_mark(me->worker.timeline, PRONY_NOTE_STOLEN, (unsigned)(inbox - prony_pool_of(me)->inbox));
             prony_future_run(me, &task);
             return true;
         }

@@ -2,6 +2,7 @@
 #include <prony/sync.h>
 
 #include "base/clock.h"
+#include "base/timeline.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -30,13 +31,10 @@ static int take(struct prony_lock *lock)
     return __atomic_compare_exchange_n(&lock->word, &free_word, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-int prony_lock_acquire_for(struct prony_lock *lock, int64_t timeout_ns)
+/* The lock is another's: looks for a while, then sleeps. */
+static int take_in_turn(struct prony_lock *lock, int64_t timeout_ns)
 {
     uint64_t end;
-    if (take(lock))
-        return 0;
-    if (timeout_ns == 0)
-        return -ETIMEDOUT;
     for (int i = 0; i < SPINS; i++) {
         if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == 0 && take(lock))
             return 0;
@@ -50,6 +48,21 @@ int prony_lock_acquire_for(struct prony_lock *lock, int64_t timeout_ns)
         (void)prony_futex_wait(&lock->word, 2, left);
     }
     return 0;
+}
+
+int prony_lock_acquire_for(struct prony_lock *lock, int64_t timeout_ns)
+{
+    struct prony_timeline *timeline;
+    int code;
+    if (take(lock))
+        return 0;
+    if (timeout_ns == 0)
+        return -ETIMEDOUT;
+    timeline = prony_timeline_self;
+    prony_timeline_mark(timeline, PRONY_NOTE_WAIT, PRONY_ON_LOCK);
+    code = take_in_turn(lock, timeout_ns);
+    prony_timeline_mark(timeline, PRONY_NOTE_GO_ON, PRONY_ON_LOCK);
+    return code;
 }
 
 void prony_lock_acquire(struct prony_lock *lock)

@@ -138,7 +138,7 @@ int prony_ab_json(const struct prony_ab_telling *telling, FILE *out)
     if (root == NULL)
         return -ENOMEM;
     (void)json_object_set_new(json_object_get(json_object_get(root, "context"), "topology"), "file", json_null());
-    if (telling->redact && prony_context_redact(&(struct prony_report){root, NULL}) != 0) {
+    if (telling->redact && prony_context_redact(&(struct prony_report){.root = root}) != 0) {
         json_decref(root);
         return -ENOMEM;
     }

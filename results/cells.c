@@ -1,6 +1,6 @@
 /* One cell of a run as JSON: what it is, its raw samples, what its workers counted. */
 #include "measure/counters.h"
-#include "results/model.h"
+#include "results/profile.h"
 #include "stats/stats.h"
 
 #include <math.h>
@@ -259,6 +259,13 @@ static const char *reason_of(const struct prony_cell *cell)
     return cell->reason.text[0] != '\0' ? cell->reason.text : NULL;
 }
 
+static int profile_add(const struct prony_run *run, const struct prony_cell *cell, json_t *into)
+{
+    if (!run->method.profile || cell->outcome != PRONY_OK)
+        return 0;
+    return json_object_set_new(into, "profile", prony_digest_json(&cell->profile, cell->workers));
+}
+
 static const char *shape_name(enum prony_shape shape)
 {
     static const char *const names[] = {"map", "tasks", "gang", "life"};
@@ -298,7 +305,8 @@ json_t *prony_cell_json(const struct prony_run *run, const struct prony_cell *ce
         "latency", latency_json(cell->outcome == PRONY_FAILED ? NULL : cell->latency), "caller_pu",
         pu_json(cell->caller_pu), "caller_share", prony_json_real(cell->caller_share), "counters",
         counters_json(run, cell), "verified", (json_int_t)cell->verified, "spent_ns", prony_json_count(cell->spent_ns));
-    if (what != NULL && figures != NULL && json_object_update(what, figures) == 0) {
+    if (what != NULL && figures != NULL && json_object_update(what, figures) == 0 &&
+        profile_add(run, cell, what) == 0) {
         json_decref(figures);
         return what;
     }

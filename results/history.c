@@ -134,7 +134,7 @@ static int change_take(struct prony_history *history, json_t *series, const json
 {
     const char *id = prony_json_string(cell, "id");
     json_t *level = json_object_get(history->levels, id), *verdict;
-    struct prony_report before = {json_object_get(level, "light"), NULL}, now = {(json_t *)(uintptr_t)root, NULL};
+    struct prony_report before = {.root = json_object_get(level, "light")}, now = {.root = (json_t *)(uintptr_t)root};
     const char *word;
     char machines[256];
     bool moved = level != NULL && prony_compare_machines(&before, &now, machines, sizeof machines)[0] != '\0';

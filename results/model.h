@@ -12,7 +12,8 @@
 
 struct prony_report {
     json_t *root;
-    char *xml; /* the topology as hwloc XML, for topology.xml; NULL: none */
+    char *folder; /* where it lies, for the files beside it; NULL: nowhere yet */
+    char *xml;    /* the topology as hwloc XML, for topology.xml; NULL: none */
 };
 
 /* A number, or null for NaN and infinities. */
@@ -63,6 +64,14 @@ int prony_stats_add(const struct prony_run *run, json_t *cells);
 
 /* Laws of scaling fitted to each series of cells that differ in their workers only; an array. */
 json_t *prony_scaling_json(const struct prony_run *run);
+/* A file under way: written as `temporary`, to be renamed to `path`. */
+struct prony_writing {
+    char *path, *temporary;
+    FILE *out;
+};
+int prony_writing_begin(struct prony_writing *writing, const char *folder, const char *name, struct prony_error *error);
+/* Ends it: in place when code is 0 and all bytes reached the disk, else gone. */
+int prony_writing_end(struct prony_writing *writing, int code, struct prony_error *error);
 
 /* The layout of report.json: one line a cell. */
 int prony_report_dump(const struct prony_report *report, FILE *out);

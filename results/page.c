@@ -217,6 +217,7 @@ int prony_report_page(const struct prony_report *report, const char *plots_folde
     scaling_part(out, &view);
     plots_part(out, plots_folder, plots);
     prony_page_cells(out, &view);
+    prony_page_profile(out, report, &view);
     prony_page_unmeasured(out, &view);
     prony_page_disturbed(out, report, &view);
     prony_page_doctor(out, report);

@@ -18,6 +18,7 @@ void prony_page_unmeasured(FILE *out, const struct prony_view *view);
 void prony_page_disturbed(FILE *out, const struct prony_report *report, const struct prony_view *view);
 /* What the doctor found on the machine, when the report has it. */
 void prony_page_doctor(FILE *out, const struct prony_report *report);
+void prony_page_profile(FILE *out, const struct prony_report *report, const struct prony_view *view);
 void prony_page_context(FILE *out, const struct prony_report *report);
 
 #endif

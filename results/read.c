@@ -47,6 +47,15 @@ static int xml_read(const char *path, char **xml)
     return code == -ENOMEM ? code : 0;
 }
 
+static int lies_in(struct prony_report *report, const char *file, struct prony_error *error)
+{
+    const char *slash = strrchr(file, '/');
+    char *folder = slash == NULL ? strdup(".") : strndup(file, slash == file ? 1 : (size_t)(slash - file));
+    int code = folder == NULL ? -ENOMEM : prony_report_lies_in(report, folder, error);
+    free(folder);
+    return code;
+}
+
 int prony_report_read(const char *path, struct prony_report **report, struct prony_error *error)
 {
     struct prony_report *made = calloc(1, sizeof *made);
@@ -65,6 +74,8 @@ int prony_report_read(const char *path, struct prony_report **report, struct pro
         code = shape_check(file, text, made->root, error);
     if (code == 0)
         code = xml_read(file, &made->xml);
+    if (code == 0)
+        code = lies_in(made, file, error);
 out:
     if (code == -ENOMEM)
         (void)prony_fail(error, code, "no memory to read %s", path);

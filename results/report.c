@@ -67,6 +67,16 @@ static json_t *cells_json(const struct prony_run *run)
     return cells;
 }
 
+int prony_report_lies_in(struct prony_report *report, const char *folder, struct prony_error *error)
+{
+    char *copy = strdup(folder);
+    if (copy == NULL)
+        return prony_fail(error, -ENOMEM, "no memory for a path");
+    free(report->folder);
+    report->folder = copy;
+    return 0;
+}
+
 int prony_report_from_run(const struct prony_run *run, int argc, char **argv, bool redact, struct prony_report **report,
                           struct prony_error *error)
 {
@@ -99,6 +109,7 @@ void prony_report_free(struct prony_report *report)
         return;
     json_decref(report->root);
     free(report->xml);
+    free(report->folder);
     free(report);
 }
 

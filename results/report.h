@@ -13,19 +13,28 @@ int prony_report_from_run(const struct prony_run *run, int argc, char **argv, bo
                           struct prony_error *error);
 /* Reads report.json, or the one in a folder. Malformed: file, line and column; another schema version is said. */
 int prony_report_read(const char *path, struct prony_report **report, struct prony_error *error);
+/* Says where the report's files are, those of profiles too: in which the page and exports look for them. */
+int prony_report_lies_in(struct prony_report *report, const char *folder, struct prony_error *error);
 void prony_report_free(struct prony_report *report);
 
 /* Writes report.json, report.html, plots/ and topology.xml into the folder (which exists). Each file is written whole
  * beside its place and renamed: no partial report. Without gnuplot the page is written without plots and says why. */
 int prony_report_write(const struct prony_report *report, const char *folder, struct prony_error *error);
 /* One format into a file or stream: "json", "md", "csv", "html", "junit", "gab" (github-action-benchmark, smaller is
- * better), "gab-bigger", "bmf" (Bencher), "gbench" (Google Benchmark), "openmetrics". -EINVAL for an unknown one (the known are named). */
+ * better), "gab-bigger", "bmf" (Bencher), "gbench" (Google Benchmark), "openmetrics"; of profiles "trace", "folded",
+ * "flamegraph", "speedscope". -ENODATA without a profile, -EINVAL for an unknown format (the known are named). */
 int prony_report_export(const struct prony_report *report, const char *format, FILE *out, struct prony_error *error);
 int prony_report_format_check(const char *format, struct prony_error *error);
 /* The table a person sees on stdout after a run. width: of the terminal. */
 int prony_report_table(const struct prony_report *report, FILE *out, unsigned width, bool colour);
 /* Checks a report against what the schema and the method demand; each finding is a line in `findings`. */
 int prony_report_check(const struct prony_report *report, struct prony_list *findings, struct prony_error *error);
+/* Leaves the files of a cell's profile in FOLDER/profile: the trace, drawings, stacks; at most 50 MB a cell. Sets the
+ * digest's stem. -ENOSPC when the disk has no room for them. */
+struct prony_profile;
+int prony_profile_write(const struct prony_cell *cell, unsigned number, struct prony_profile *profile,
+                        const char *folder, struct prony_error *error);
+
 /* How many cells are ok, failed, skipped, interrupted. */
 struct prony_report_counts {
     unsigned ok, failed, skipped, interrupted;

@@ -1,5 +1,6 @@
 /* Writing: each file whole beside its place, then renamed over it; a failure leaves what was there before. */
 #include "results/model.h"
+#include "results/profile.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -79,14 +80,16 @@ static const struct format {
 
 static const struct format *format_find(const char *name, struct prony_error *error)
 {
-    const char *names[sizeof formats / sizeof formats[0] + 1] = {NULL};
-    char hint[120], known[160] = "";
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+    static const char *const of_profiles[] = {"trace", "folded", "flamegraph", "speedscope"};
+    enum { PLAIN = sizeof formats / sizeof formats[0], PROFILES = sizeof of_profiles / sizeof of_profiles[0] };
+    const char *names[PLAIN + PROFILES + 1] = {NULL};
+    char hint[120], known[200] = "";
+    for (size_t i = 0; i < PLAIN + PROFILES; i++) {
         size_t used = strlen(known);
-        if (strcmp(formats[i].name, name) == 0)
+        names[i] = i < PLAIN ? formats[i].name : of_profiles[i - PLAIN];
+        if (i < PLAIN && strcmp(names[i], name) == 0)
             return &formats[i];
-        names[i] = formats[i].name;
-        (void)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", formats[i].name);
+        (void)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", names[i]);
     }
     (void)prony_fail(error, -EINVAL, "unknown format '%s'%s (known: %s)", name,
                      prony_text_nearest(name, names, hint, sizeof hint), known);
@@ -95,13 +98,18 @@ static const struct format *format_find(const char *name, struct prony_error *er
 
 int prony_report_format_check(const char *format, struct prony_error *error)
 {
-    return format_find(format, error) != NULL ? 0 : -EINVAL;
+    return prony_profile_is_format(format) || format_find(format, error) != NULL ? 0 : -EINVAL;
 }
 
 int prony_report_export(const struct prony_report *report, const char *format, FILE *out, struct prony_error *error)
 {
-    const struct format *known = format_find(format, error);
+    const struct format *known;
     int code;
+    if (prony_profile_is_format(format)) {
+        code = prony_profile_export(report, format, out, error);
+        return code == 0 && fflush(out) != 0 ? prony_fail(error, -EIO, "cannot write the profile as %s", format) : code;
+    }
+    known = format_find(format, error);
     if (known == NULL)
         return -EINVAL;
     errno = 0;
@@ -111,13 +119,7 @@ int prony_report_export(const struct prony_report *report, const char *format, F
     return code == 0 ? 0 : prony_fail(error, code, "cannot write the report as %s: %s", format, strerrordesc_np(-code));
 }
 
-/* A file under way: written as `temporary`, to be renamed to `path`. */
-struct writing {
-    char *path, *temporary;
-    FILE *out;
-};
-
-static int writing_begin(struct writing *writing, const char *folder, const char *name, struct prony_error *error)
+int prony_writing_begin(struct prony_writing *writing, const char *folder, const char *name, struct prony_error *error)
 {
     int fd;
     memset(writing, 0, sizeof *writing);
@@ -137,8 +139,7 @@ static int writing_begin(struct writing *writing, const char *folder, const char
     return 0;
 }
 
-/* Ends it: in place when code is 0 and all bytes reached the disk, else gone. */
-static int writing_end(struct writing *writing, int code, struct prony_error *error)
+int prony_writing_end(struct prony_writing *writing, int code, struct prony_error *error)
 {
     if (writing->out != NULL) {
         errno = 0;
@@ -162,27 +163,27 @@ static int writing_end(struct writing *writing, int code, struct prony_error *er
 
 static int json_write(const struct prony_report *report, const char *folder, struct prony_error *error)
 {
-    struct writing writing;
-    int code = writing_begin(&writing, folder, "report.json", error);
-    return writing_end(&writing, code == 0 ? prony_report_dump(report, writing.out) : code, error);
+    struct prony_writing writing;
+    int code = prony_writing_begin(&writing, folder, "report.json", error);
+    return prony_writing_end(&writing, code == 0 ? prony_report_dump(report, writing.out) : code, error);
 }
 
 static int xml_write(const struct prony_report *report, const char *folder, struct prony_error *error)
 {
-    struct writing writing;
+    struct prony_writing writing;
     int code;
     if (report->xml == NULL)
         return 0;
-    code = writing_begin(&writing, folder, "topology.xml", error);
-    return writing_end(&writing, code == 0 && fputs(report->xml, writing.out) < 0 ? -EIO : code, error);
+    code = prony_writing_begin(&writing, folder, "topology.xml", error);
+    return prony_writing_end(&writing, code == 0 && fputs(report->xml, writing.out) < 0 ? -EIO : code, error);
 }
 
 static int page_write(const struct prony_report *report, const char *folder, const char *drawn,
                       const struct prony_plots *plots, struct prony_error *error)
 {
-    struct writing writing;
-    int code = writing_begin(&writing, folder, "report.html", error);
-    return writing_end(&writing, code == 0 ? prony_report_page(report, drawn, plots, writing.out) : code, error);
+    struct prony_writing writing;
+    int code = prony_writing_begin(&writing, folder, "report.html", error);
+    return prony_writing_end(&writing, code == 0 ? prony_report_page(report, drawn, plots, writing.out) : code, error);
 }
 
 /* Removes a folder of files; folders in it are not ours and stay, with it. */

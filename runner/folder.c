@@ -133,6 +133,27 @@ static const char *cut(const char *out, char *format, size_t bytes)
     return colon == NULL || colon[1] == '\0' ? NULL : colon + 1;
 }
 
+bool runner_out_profiles(const char *out)
+{
+    static const char *const formats[] = {"trace", "folded", "flamegraph", "speedscope"};
+    char format[32];
+    (void)cut(out, format, sizeof format);
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (strcmp(format, formats[i]) == 0)
+            return true;
+    return false;
+}
+
+/* How a file of this format is called. */
+static const char *ending(const char *format)
+{
+    if (strcmp(format, "trace") == 0)
+        return "trace.json";
+    if (strcmp(format, "speedscope") == 0)
+        return "speedscope.json";
+    return strcmp(format, "flamegraph") == 0 ? "flamegraph.svg" : format;
+}
+
 int runner_out_check(const char *out, int (*known)(const char *format, struct prony_error *error),
                      struct prony_error *error)
 {
@@ -157,7 +178,7 @@ int runner_out_open(struct runner_out *out, const char *what, const char *folder
 {
     const char *path = cut(what, out->format, sizeof out->format);
     if (path == NULL && folder != NULL)
-        (void)snprintf(out->path, sizeof out->path, "%s/report.%s", folder, out->format);
+        (void)snprintf(out->path, sizeof out->path, "%s/report.%s", folder, ending(out->format));
     else
         (void)snprintf(out->path, sizeof out->path, "%s", path != NULL ? path : "-");
     out->file = strcmp(out->path, "-") == 0 ? stdout : fopen(out->path, "we");

@@ -17,6 +17,8 @@ void runner_folder_latest(const struct runner_folder *folder);
 /* Takes an empty folder away again. */
 void runner_folder_undo(const struct runner_folder *folder);
 
+/* Does it need a profile? */
+bool runner_out_profiles(const char *out);
 /* Checks "FMT[:PATH]" before the work: the format by `known`, and that PATH's folder can be written. */
 int runner_out_check(const char *out, int (*known)(const char *format, struct prony_error *error),
                      struct prony_error *error);

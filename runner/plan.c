@@ -125,6 +125,7 @@ static void set_method(const struct runner_request *request, struct prony_method
         method->budget_ns = request->budget_ns;
     if (request->timeout_ns > 0)
         method->timeout_ns = request->timeout_ns;
+    method->profile = request->profile;
     if (request->seed >= 0)
         method->seed = (uint64_t)request->seed;
 }

@@ -14,7 +14,7 @@ struct runner_request {
     double precision;
     unsigned visits, launches, samples;
     const char *scaling; /* strong or weak; NULL: strong */
-    bool oversubscribe, dry_run, redact, json, quiet, verbose;
+    bool oversubscribe, dry_run, redact, json, profile, quiet, verbose;
 };
 
 /* Loads the plug-ins named by path, reads the suite (NULL: `quick`, or the command line alone when it names workloads),

@@ -22,7 +22,9 @@ struct request {
 
 static const struct runner_option options[] = {
     {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0,
-     "html, md, json, csv, junit, gab, gab-bigger, bmf, gbench or openmetrics; into PATH, or on stdout", NULL},
+     "html, md, json, csv, junit, gab, gab-bigger, bmf, gbench, openmetrics; of a profile trace, folded, flamegraph, "
+     "speedscope; into PATH, or on stdout",
+     NULL},
     {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0,
      "writes the whole report, page and plots anew into a new folder", NULL},
     {0, "margin", "PCT", TAKE_PERCENT, AT(margin_percent), 0, 1000,

@@ -1,6 +1,7 @@
 /* prony run: plan, measure, report. */
 #include "base/log.h"
 #include "measure/measure.h"
+#include "measure/profile.h"
 #include "results/doctor.h"
 #include "runner/command.h"
 #include "runner/folder.h"
@@ -54,10 +55,14 @@ static const struct runner_option options[] = {
     {0, "seed", "N", TAKE_NUMBER, AT(seed), 0, 9e18, "of the order of visits and of the data (default 1)", NULL},
     {0, "counters", "PROVIDER[:EVENTS]", TAKE_TEXT, AT(counters), 0, 0,
      "papi, software, none, with events or groups joined by +; auto takes the best that counts (default auto)", NULL},
+    {0, "profile", NULL, TAKE_FLAG, AT(profile), 0, 0,
+     "one more visit of each cell, after the measured ones: a timeline of every task, and sampled stacks", NULL},
     {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0,
      "a new or empty folder for the report (default prony-runs/TIME-SUITE)", "What comes out"},
     {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0,
-     "also html, md, json, csv, junit, gab, gab-bigger, bmf, gbench or openmetrics; PATH - is stdout", NULL},
+     "also html, md, json, csv, junit, gab, gab-bigger, bmf, gbench, openmetrics; with --profile trace, folded, "
+     "flamegraph, speedscope; PATH - is stdout",
+     NULL},
     {0, "baseline", "REPORT", TAKE_TEXT, AT(baseline), 0, 0,
      "compares with a stored report afterwards: exit code 1 for a regression", NULL},
     {0, "margin", "PCT", TAKE_PERCENT, AT(judging.margin_percent), 0, 1000,
@@ -82,6 +87,8 @@ static const char *const examples[] = {"prony run quick",
                                        "a function of your own, until the figures are steady",
                                        "prony run engines --baseline main/report.json --margin 3%",
                                        "as a gate: exit code 1 when a cell became slower than in that report",
+                                       "prony run -w fib -e thread,fork --profile --out flamegraph",
+                                       "where the time went and when: profile/ in the report's folder",
                                        NULL};
 
 static volatile int interrupted;
@@ -109,6 +116,16 @@ static void show_progress(void *context, double done, int64_t left_ns, const str
         (void)snprintf(left, sizeof left, "%lld:%02lld left", (long long)(left_ns / 60000000000),
                        (long long)(left_ns / 1000000000 % 60));
     prony_progress("%3.0f%%  %-11s  %.48s", 100 * done, left, cell == NULL ? "" : cell->id);
+}
+
+/* The profile of a cell goes to the disk at once, so that only one is ever in memory. */
+static void keep_profile(void *context, const struct prony_cell *cell, unsigned number, struct prony_profile *profile)
+{
+    const struct runner_folder *folder = context;
+    if (prony_profile_write(cell, number, profile, folder->path, &profile->digest.files_reason) != 0)
+        prony_warn("%s: no profile is kept: %s", cell->id, profile->digest.files_reason.text);
+    else if (profile->digest.sampled_reason.code != 0)
+        prony_warn("%s: %s", cell->id, profile->digest.sampled_reason.text);
 }
 
 static void announce(const struct prony_run *run)
@@ -218,7 +235,11 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     struct prony_error error = {0, ""};
     struct runner_folder folder;
     char journal[1100];
-    struct prony_watch watch = {.journal = journal, .interrupt = &interrupted, .progress = show_progress};
+    struct prony_watch watch = {.journal = journal,
+                                .interrupt = &interrupted,
+                                .progress = show_progress,
+                                .profiled = keep_profile,
+                                .context = &folder};
     struct prony_report *report = NULL;
     struct prony_finding findings[PRONY_FINDINGS_MAX];
     int code = EXIT_CANNOT;
@@ -227,6 +248,11 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     for (size_t i = 0; i < request->outs.count; i++)
         if (runner_out_check(request->outs.item[i], prony_report_format_check, &error) != 0)
             return runner_say(&error);
+    for (size_t i = 0; i < request->outs.count && !request->profile; i++)
+        if (runner_out_profiles(request->outs.item[i])) {
+            prony_error_say("--out %s is made from a profile: add --profile", request->outs.item[i]);
+            return EXIT_USAGE;
+        }
     if (prony_counters_choose(request->counters, &run->method, &error) != 0)
         return runner_say(&error);
     if (runner_folder_make(request->folder, run->suite, &folder, &error) != 0)
@@ -243,7 +269,8 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     }
     say_failures(run);
     if (prony_report_from_run(run, argc, argv, request->redact, &report, &error) != 0 ||
-        prony_report_doctor(report, findings, found) != 0 || publish(request, report, &folder, &error) != 0) {
+        prony_report_doctor(report, findings, found) != 0 || prony_report_lies_in(report, folder.path, &error) != 0 ||
+        publish(request, report, &folder, &error) != 0) {
         prony_error_say("the report could not be written: %s (the measurements are in %s)", error.text, journal);
     } else {
         int judged = baseline == NULL ? EXIT_DONE

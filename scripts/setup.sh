@@ -19,6 +19,7 @@ needs=(
     "pkg-config:finds the libraries below"
     "libhwloc-dev:the machine's topology (topology/)"
     "libpapi-dev:hardware counters (counters/)"
+    "libdw-dev:names of functions in profiles (measure/symbols.c)"
     "libjansson-dev:reads and writes JSON (results/)"
     "libgsl-dev:distributions and fits (stats/)"
     "libbenchmark-dev:Google Benchmark, for prony-gbench (shims/gbench, optional)"

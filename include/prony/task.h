@@ -6,6 +6,8 @@
 #ifndef PRONY_TASK_H
 #define PRONY_TASK_H
 
+#include <prony/timeline.h>
+
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -139,6 +141,7 @@ struct prony_worker {
     struct prony_usage *usage; /* this worker's, in the arena */
     void **spokes;             /* of a star's hub (need.star): its end of the pair with each other role; else NULL */
     const struct prony_worker_ops *ops;
+    struct prony_timeline *timeline; /* where its tasks are noted; NULL: they are not */
 };
 
 /* An address in this image of a span or offset. */
@@ -150,6 +153,8 @@ static inline void *prony_at(const struct prony_worker *worker, uint64_t off)
 /* Runs one task where it stands: resolves the kernel and calls it. Engines call this and nothing else to run a task. */
 static inline int prony_task_run(struct prony_worker *worker, const struct prony_task *task)
 {
+    if (__builtin_expect(worker->timeline != NULL, 0) && task->ref.workload != 0)
+        return prony_timeline_run(worker, task);
     return worker->kernels[task->ref.workload][task->ref.kernel].fn(worker, task);
 }
 

@@ -31,6 +31,7 @@ FOREIGN = {
     r"gsl/": "stats/",
     r"omp\.h$": "engines/openmp.c",
     r"benchmark/": "shims/gbench/",
+    r"elfutils/|dwarf\.h$|(lib|g)elf\.h$": "measure/symbols.c",
 }
 KIND_OF_ROOM = {"engines": "engine", "workloads": "workload", "channels": "channel", "counters": "provider"}
 FUNCTION_LINES = 80

@@ -310,7 +310,7 @@ int prony_axes_read(const struct prony_row *row, const struct prony_topology_fac
     for (size_t i = 0; code == 0 && i < wanted->count; i++)
         code = read_workers(axes, wanted->item[i], facts, error);
     for (size_t i = 0; code == 0 && i < where->count; i++) {
-        code = prony_topology_policy_check(where->item[i], error);
+        code = strcmp(where->item[i], "pairs") == 0 ? 0 : prony_topology_policy_check(where->item[i], error);
         if (code == 0 && !prony_list_has(&axes->places, where->item[i]) &&
             prony_list_add(&axes->places, where->item[i], strlen(where->item[i])) != 0)
             code = prony_fail(error, -ENOMEM, "no memory for a plan");
@@ -341,9 +341,22 @@ void prony_axes_free(struct prony_axes *axes)
     memset(axes, 0, sizeof *axes);
 }
 
+static const char *const kind_names[] = {"engine", "workload", "channel"}; /* scopes: all of a kind */
+
+/* Does the scope name the kind of this plug-in? */
+static bool is_kind(const struct prony_axes *axes, const char *scope, const char *owner)
+{
+    const struct prony_picks *kinds[3] = {&axes->engines, &axes->workloads, &axes->channels};
+    for (unsigned k = 0; k < 3; k++)
+        for (unsigned i = 0; strcmp(scope, kind_names[k]) == 0 && i < kinds[k]->count; i++)
+            if (strcmp(kinds[k]->item[i].head->name, owner) == 0)
+                return true;
+    return false;
+}
+
 int prony_axes_winner(const struct prony_axes *axes, const char *owner, const char *key)
 {
-    int general = -1;
+    int general = -1, kind = -1;
     for (int i = (int)axes->params_count - 1; i >= 0; i--) {
         const struct prony_param_axis *axis = &axes->params[i];
         if (strcmp(axis->key, key) != 0)
@@ -352,15 +365,24 @@ int prony_axes_winner(const struct prony_axes *axes, const char *owner, const ch
             return i;
         if (axis->scope == NULL && general < 0)
             general = i;
+        if (axis->scope != NULL && kind < 0 && is_kind(axes, axis->scope, owner))
+            kind = i;
     }
-    return general;
+    return kind >= 0 ? kind : general;
 }
 
 /* All plug-ins of all rows. */
 struct everyone {
     const struct prony_head **head;
+    const char **kind; /* as a scope */
     unsigned count;
 };
+
+static bool in_scope(const struct prony_param_axis *axis, const struct everyone *all, unsigned i)
+{
+    return axis->scope == NULL || strcmp(axis->scope, all->head[i]->name) == 0 ||
+           strcmp(axis->scope, all->kind[i]) == 0;
+}
 
 static int gather(const struct prony_axes *axes, unsigned n, struct everyone *all, struct prony_error *error)
 {
@@ -368,13 +390,16 @@ static int gather(const struct prony_axes *axes, unsigned n, struct everyone *al
     for (unsigned i = 0; i < n; i++)
         room += axes[i].engines.count + axes[i].workloads.count + axes[i].channels.count;
     all->head = calloc(room + 1, sizeof *all->head);
-    if (all->head == NULL)
+    all->kind = calloc(room + 1, sizeof *all->kind);
+    if (all->head == NULL || all->kind == NULL)
         return prony_fail(error, -ENOMEM, "no memory for a plan");
     for (unsigned i = 0; i < n; i++) {
         const struct prony_picks *kinds[3] = {&axes[i].engines, &axes[i].workloads, &axes[i].channels};
         for (unsigned k = 0; k < 3; k++)
-            for (unsigned j = 0; j < kinds[k]->count; j++)
+            for (unsigned j = 0; j < kinds[k]->count; j++) {
+                all->kind[all->count] = kind_names[k];
                 all->head[all->count++] = kinds[k]->item[j].head;
+            }
     }
     return 0;
 }
@@ -398,7 +423,7 @@ static int unknown_key(const struct prony_param_axis *axis, const struct everyon
     unsigned n = 0;
     bool scope_known = axis->scope == NULL;
     for (unsigned i = 0; i < all->count; i++) {
-        scope_known = scope_known || strcmp(all->head[i]->name, axis->scope) == 0;
+        scope_known = scope_known || in_scope(axis, all, i);
         add_name(names, &n, all->head[i]->name);
     }
     if (!scope_known)
@@ -408,7 +433,7 @@ static int unknown_key(const struct prony_param_axis *axis, const struct everyon
     n = 0;
     for (unsigned i = 0; i < all->count; i++) {
         const struct prony_option *option = all->head[i]->options;
-        if (axis->scope == NULL || strcmp(all->head[i]->name, axis->scope) == 0)
+        if (in_scope(axis, all, i))
             for (; option != NULL && option->name != NULL; option++)
                 add_name(names, &n, option->name);
     }
@@ -424,7 +449,7 @@ static const struct prony_option *settable(const struct prony_param_axis *axis, 
 {
     for (unsigned j = 0; j < all->count; j++) {
         const struct prony_option *option = prony_option_find(all->head[j]->options, axis->key);
-        if (option != NULL && (axis->scope == NULL || strcmp(axis->scope, all->head[j]->name) == 0) && i-- == 0)
+        if (option != NULL && in_scope(axis, all, j) && i-- == 0)
             return option;
     }
     if (axis->scope == NULL && i == 0)
@@ -450,12 +475,13 @@ static int check_param(struct prony_param_axis *axis, const struct everyone *all
 
 int prony_axes_check(struct prony_axes *axes, unsigned n, struct prony_error *error)
 {
-    struct everyone all = {NULL, 0};
+    struct everyone all = {NULL, NULL, 0};
     int code = gather(axes, n, &all, error);
     for (unsigned i = 0; code == 0 && i < n; i++)
         for (unsigned j = 0; code == 0 && j < axes[i].params_count; j++)
             code = check_param(&axes[i].params[j], &all, error);
     free(all.head);
+    free(all.kind);
     return code;
 }
 
@@ -469,4 +495,21 @@ void prony_row_free(struct prony_row *row)
     prony_list_free(&row->params);
     row->named = 0;
     row->oversubscribe = false;
+}
+
+const char *prony_axes_lacking(uint64_t caps)
+{
+    static const struct {
+        uint64_t cap;
+        const char *words;
+    } names[] = {{PRONY_CAP_MAP, "map a range"},
+                 {PRONY_CAP_SUBMIT, "take separate tasks"},
+                 {PRONY_CAP_GANG, "run a kernel in all workers at once"},
+                 {PRONY_CAP_NEST, "run tasks that spawn tasks"},
+                 {PRONY_CAP_CANCEL, "cancel tasks"},
+                 {PRONY_CAP_KILL, "kill a running task"}};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if ((caps & names[i].cap) != 0)
+            return names[i].words;
+    return "do what this workload needs";
 }

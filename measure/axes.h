@@ -42,6 +42,14 @@ int prony_axes_check(struct prony_axes *axes, unsigned n, struct prony_error *er
 /* The axis that sets `key` of the plug-in `owner`: its own before a general one, a later one before an earlier; -1:
  * none. */
 int prony_axes_winner(const struct prony_axes *axes, const char *owner, const char *key);
+/* Replaces the place "pairs" by a list:A+B for every pair of PUs; of a large machine, of some
+ * of its PUs, which a note says. */
+int prony_axes_pairs(struct prony_axes *axes, const struct prony_topology *topology, struct prony_list *notes,
+                     struct prony_error *error);
+/* -ENOTSUP with the reason for a cell whose workers spin for each other on one PU. */
+int prony_axes_spin_apart(const struct prony_cell *cell, struct prony_error *reason);
+/* What an engine without one of these capabilities cannot do, in words: "map a range". */
+const char *prony_axes_lacking(uint64_t caps);
 void prony_axes_free(struct prony_axes *axes);
 
 #endif

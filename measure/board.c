@@ -53,6 +53,7 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
     board->magic = PRONY_BOARD_MAGIC;
     board->workers = cell->workers;
     board->nends = cell->need.ends;
+    board->star = cell->need.star;
     board->events = counts_here(method) ? (uint32_t)method->events.count : 0;
     board->plugin_fd = -1;
     board->sets = method->event_sets == 0 ? 1 : method->event_sets;
@@ -66,7 +67,8 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
     board->names = take(&top, names, 64);
     board->slots = take(&top, n * sizeof(struct prony_slot), 64);
     board->values = take(&top, board->events == 0 ? 0 : n * sizeof(struct prony_counts), PAGE);
-    board->own_stride = pages(sizeof(struct prony_histogram) + (scratch == 0 ? SCRATCH_BYTES : scratch));
+    board->own_stride =
+        pages(sizeof(struct prony_histogram) + sizeof(struct prony_usage) + (scratch == 0 ? SCRATCH_BYTES : scratch));
     board->own = take(&top, n * board->own_stride, PAGE);
     board->area =
         take(&top, cell->engine->area == NULL ? 0 : cell->engine->area(&cell->engine_params, cell->workers), PAGE);

@@ -16,16 +16,16 @@
 #define PRONY_BOARD_MAGIC 0x796e6f72705f3031u
 
 struct prony_board {
-    uint64_t magic, bytes; /* of the whole arena */
-    uint32_t workers, nends, events;
-    uint32_t sets;                    /* of events, which take turns; 1 when all fit */
-    uint8_t set[PRONY_EVENTS_MAX];    /* of each event */
-    uint8_t nature[PRONY_EVENTS_MAX]; /* PRONY_EVENT_* of each event */
-    struct prony_span pus;            /* int32_t, one a worker; -1: not to be bound */
-    struct prony_span ends;           /* struct prony_blob, written by the host */
-    struct prony_span names;          /* event names, each ended by a NUL */
-    struct prony_span slots;          /* struct prony_slot, one a worker */
-    struct prony_span values;         /* struct prony_counts, one a worker */
+    uint64_t magic, bytes;                 /* of the whole arena */
+    uint32_t workers, nends, events, star; /* star: of prony_need */
+    uint32_t sets;                         /* of events, which take turns; 1 when all fit */
+    uint8_t set[PRONY_EVENTS_MAX];         /* of each event */
+    uint8_t nature[PRONY_EVENTS_MAX];      /* PRONY_EVENT_* of each event */
+    struct prony_span pus;                 /* int32_t, one a worker; -1: not to be bound */
+    struct prony_span ends;                /* struct prony_blob, written by the host */
+    struct prony_span names;               /* event names, each ended by a NUL */
+    struct prony_span slots;               /* struct prony_slot, one a worker */
+    struct prony_span values;              /* struct prony_counts, one a worker */
     struct prony_span own;
     uint64_t own_stride;
     struct prony_span area, futures, data;

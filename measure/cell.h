@@ -37,6 +37,7 @@ struct prony_visit {
     unsigned samples;
     uint64_t *samples_ns;  /* the whole sample: divide by repeats for one repetition */
     uint64_t phases_ns[7]; /* medians over the samples of bench->ns[1..7] */
+    uint64_t cpu_ns;       /* gangs: CPU time of all roles in the timed parts of its samples; 0: not taken */
     struct prony_disturbed disturbed;
 };
 
@@ -46,6 +47,7 @@ struct prony_cell_worker {
     unsigned generation, flags; /* PRONY_WHO_* */
     int64_t items;              /* completed in all samples, warm-up included */
     struct prony_value *values; /* one an event; NULL: nothing counted */
+    struct prony_usage usage;   /* gangs: sums over the measured samples; start[] means nothing here */
 };
 
 /* Where a worker's time went in the recorded part of the profiled visit. The four add up to it. */
@@ -105,6 +107,8 @@ struct prony_cell {
     uint64_t counted_samples;        /* that the workers' values are sums over */
     int64_t counted_repeats;         /* in each of them; 0: `repeats` */
     int64_t verified;                /* samples whose answer was checked and right */
+    int64_t measured_samples;        /* of all visits */
+    int64_t shortfall, reordered;    /* of a channel that loses: items missing, messages out of order, in those */
     double counter_read_ns;          /* median cost of one read in a worker; NaN: nothing read */
     uint64_t spent_ns;               /* wall time given to the cell */
     struct prony_digest profile;     /* with method.profile */

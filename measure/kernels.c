@@ -25,11 +25,10 @@ static int bind_worker(struct prony_worker *worker, const struct prony_task *tas
 static int attach(struct prony_worker *worker, const struct prony_task *task)
 {
     const struct prony_board *board = board_of(worker);
-    int code = 0;
+    int code;
     if (worker->channel == NULL)
         return 0;
-    if (worker->attached == NULL && worker->index < board->nends)
-        code = worker->channel->attach(&worker->ends[worker->index], worker, &worker->attached, NULL);
+    code = prony_worker_attach(worker, board->nends, board->star != 0);
     if (task->arg[0] != 0 && worker->channel->forget != NULL)
         for (unsigned i = 0; i < board->nends; i++)
             worker->channel->forget(&worker->ends[i]);
@@ -39,9 +38,7 @@ static int attach(struct prony_worker *worker, const struct prony_task *task)
 static int detach(struct prony_worker *worker, const struct prony_task *task)
 {
     (void)task;
-    if (worker->attached != NULL)
-        worker->channel->detach(worker->attached);
-    worker->attached = NULL;
+    prony_worker_detach(worker, board_of(worker)->nends);
     return 0;
 }
 

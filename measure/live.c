@@ -22,7 +22,8 @@ static bool give_up(struct prony_bout *bout, struct prony_live *live, const stru
     live->done = true;
     if (error->code == -EINTR && interrupted(bout)) {
         live->done = false;
-    } else if (error->code == -ENOTSUP && cell->visits_count == 0) {
+    } else if ((error->code == -ENOTSUP || (error->code == -EMSGSIZE && cell->channel != NULL)) &&
+               cell->visits_count == 0) {
         cell->outcome = PRONY_SKIPPED;
         cell->reason = *error;
         prony_journal_say(&bout->journal, "skip\t%u\t%s", live->number, error->text);
@@ -185,7 +186,19 @@ static void pulse_pair(const struct prony_cell *cell, int pair[2])
             pair[1] = cell->placement.pus[i];
 }
 
-static void take_over_workers(struct prony_live *live)
+/* What a worker spent in this visit; the host clears it before each. */
+static uint64_t take_over_usage(struct prony_cell_worker *who, const struct prony_usage *usage)
+{
+    who->usage.gangs += usage->gangs;
+    who->usage.cpu_ns += usage->cpu_ns;
+    who->usage.voluntary += usage->voluntary;
+    who->usage.involuntary += usage->involuntary;
+    who->usage.node = usage->asked != 0 ? usage->node : who->usage.node;
+    who->usage.asked |= usage->asked;
+    return usage->cpu_ns;
+}
+
+static void take_over_workers(struct prony_live *live, struct prony_visit *visit)
 {
     struct prony_cell *cell = live->cell;
     const struct prony_slot *slots = prony_board_slots(live->client.arena.base);
@@ -201,6 +214,11 @@ static void take_over_workers(struct prony_live *live)
         who->items = slots[i].items;
         who->flags = helps && i == 0 ? PRONY_WHO_CALLER : 0;
         all += who->items;
+        if (cell->workload->shape == PRONY_GANG)
+            visit->cpu_ns +=
+                take_over_usage(who, (const struct prony_usage *)(const void *)(live->client.arena.base +
+                                                                                board->own.off + i * board->own_stride +
+                                                                                sizeof(struct prony_histogram)));
         if (cell->latency != NULL)
             prony_histogram_add(cell->latency,
                                 (const struct prony_histogram *)(const void *)(live->client.arena.base +
@@ -275,7 +293,10 @@ bool prony_live_visit(struct prony_bout *bout, struct prony_live *live, unsigned
     memcpy(visit->phases_ns, answer.phases_ns, sizeof visit->phases_ns);
     note_disturbance(live, visit, &before, &after);
     cell->visits_count++;
-    take_over_workers(live);
+    take_over_workers(live, visit);
+    cell->measured_samples += answer.samples;
+    cell->shortfall += answer.shortfall;
+    cell->reordered += answer.reordered;
     journal_visit(bout, live, visit);
     live->visit_ns = prony_now_ns() - begun;
     cell->spent_ns += live->visit_ns;

@@ -162,23 +162,6 @@ static int skip_cell(struct prony_cell *cell)
     return 0;
 }
 
-static const char *lacking(uint64_t caps)
-{
-    static const struct {
-        uint64_t cap;
-        const char *words;
-    } names[] = {{PRONY_CAP_MAP, "map a range"},
-                 {PRONY_CAP_SUBMIT, "take separate tasks"},
-                 {PRONY_CAP_GANG, "run a kernel in all workers at once"},
-                 {PRONY_CAP_NEST, "run tasks that spawn tasks"},
-                 {PRONY_CAP_CANCEL, "cancel tasks"},
-                 {PRONY_CAP_KILL, "kill a running task"}};
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        if ((caps & names[i].cap) != 0)
-            return names[i].words;
-    return "do what this workload needs";
-}
-
 static bool is_single(const struct prony_head *engine)
 {
     return (engine->caps & PRONY_CAP_DRY) != 0 || strcmp(engine->name, "serial") == 0;
@@ -208,7 +191,7 @@ static int fits(const struct prony_cell *cell, struct prony_error *reason)
     if ((cell->engine->head.caps & PRONY_CAP_DRY) != 0 && strcmp(cell->workload->head.name, "empty") != 0)
         return prony_fail(reason, -ENOTSUP, "engine %s runs no kernels: it takes only the workload empty", engine);
     if (missing != 0)
-        return prony_fail(reason, -ENOTSUP, "engine %s cannot %s", engine, lacking(missing));
+        return prony_fail(reason, -ENOTSUP, "engine %s cannot %s", engine, prony_axes_lacking(missing));
     if (cell->need.roles > cell->workers)
         return prony_fail(reason, -ENOTSUP, "needs %u workers", cell->need.roles);
     if (cell->need.ends == 0)
@@ -273,6 +256,8 @@ static int place_cell(struct expansion *x, const struct point *point, struct pro
         return prony_fail(error, -ENOMEM, "no memory for a plan");
     }
     memcpy(cell->placement.pus, placed->placement.pus, point->workers * sizeof *cell->placement.pus);
+    if (cell->outcome == PRONY_PENDING && prony_axes_spin_apart(cell, &cell->reason) != 0)
+        return skip_cell(cell);
     return 0;
 }
 
@@ -565,6 +550,8 @@ int prony_plan_expand(struct prony_run *run, const struct prony_row *rows, unsig
     prony_topology_facts(run->topology, &facts);
     for (unsigned i = 0; code == 0 && i < n; i++)
         code = prony_axes_read(&rows[i], &facts, &run->notes, &axes[i], error);
+    for (unsigned i = 0; code == 0 && i < n; i++)
+        code = prony_axes_pairs(&axes[i], run->topology, &run->notes, error);
     if (code == 0)
         code = prony_axes_check(axes, n, error);
     if (code == 0)

@@ -136,11 +136,12 @@ void prony_host_warm(struct prony_host *host, const struct prony_order *order, s
     prony_host_park(host);
 }
 
-static void clear_latency(struct prony_host *host)
+/* Histograms and what the workers spent: of this visit alone. */
+static void clear_own(struct prony_host *host)
 {
     for (unsigned i = 0; i < host->setup.workers; i++) {
         uint64_t own = host->setup.own.off + i * host->setup.own_stride;
-        memset(host->arena.base + own, 0, sizeof(struct prony_histogram));
+        memset(host->arena.base + own, 0, sizeof(struct prony_histogram) + sizeof(struct prony_usage));
     }
 }
 
@@ -169,13 +170,13 @@ void prony_host_visit(struct prony_host *host, const struct prony_order *order, 
     }
     if (host->counting && !next_set(host, order->turn, &answer->error))
         return;
-    if (host->workload->clock == PRONY_PER_OP)
-        clear_latency(host);
+    clear_own(host);
     for (unsigned i = 0; i < samples; i++) {
         if (take(host, order->repeats, host->counting, &sample, &answer->error) != 0)
             return;
         answer->verified++;
         answer->shortfall += host->bench.shortfall;
+        answer->reordered += host->bench.reordered;
         answer->samples_ns[answer->samples++] = sample.ns;
         for (unsigned j = 0; j < PRONY_PHASES; j++)
             phases[j][i] = (double)sample.phases_ns[j];

@@ -11,7 +11,7 @@
 int prony_ground_make(struct prony_ground *ground, const struct prony_kernel *kernels, const struct prony_wish *wish,
                       struct prony_error *error)
 {
-    const uint64_t own = (sizeof(struct prony_histogram) + SCRATCH + 63u) & ~UINT64_C(63);
+    const uint64_t own = (sizeof(struct prony_histogram) + sizeof(struct prony_usage) + SCRATCH + 63u) & ~UINT64_C(63);
     const uint64_t futures = wish->futures * sizeof(struct prony_future),
                    slots = wish->workers * sizeof(struct prony_slot);
     struct prony_setup *setup = &ground->setup;

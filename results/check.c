@@ -78,7 +78,9 @@ static int stats_check(const json_t *cell, const char *id, struct prony_list *fi
     const json_t *stats = json_object_get(cell, "stats");
     double median = prony_json_number(stats, "median"), again, rate = prony_json_number(stats, "rate");
     double low = prony_json_end(stats, "ci95", 0), high = prony_json_end(stats, "ci95", 1);
+    double arrived = prony_json_number(json_object_get(cell, "wire"), "arrived"); /* of a channel that loses */
     int code = 0;
+    arrived = isnan(arrived) ? 1 : arrived;
     again = median_again(cell, json_is_true(json_object_get(stats, "marked_used")));
     if (isnan(median) || isnan(again) || !near(median, again))
         code |= find(findings, "%s: the median %g ns is not that of its samples, %g ns", id, median, again);
@@ -86,7 +88,7 @@ static int stats_check(const json_t *cell, const char *id, struct prony_list *fi
         code |= find(findings, "%s: the median lies outside its interval", id);
     if (!isnan(low) && prony_json_number(stats, "visits") < 6)
         code |= find(findings, "%s: an interval from fewer than 6 visits", id);
-    if (!isnan(rate) && !near(rate, prony_json_number(cell, "items") / median * 1e9))
+    if (!isnan(rate) && !near(rate, prony_json_number(cell, "items") * arrived / median * 1e9))
         code |= find(findings, "%s: the rate is not items by median time", id);
     return code;
 }

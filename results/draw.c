@@ -20,7 +20,7 @@ static const char *const palette[] = {"#2b7bba", "#e08a00", "#189e78", "#c65d9c"
 static const int marks[] = {7, 5, 9, 11, 13, 6, 4, 8};
 
 /* Text in double quotes: nothing in it can end the string or be taken for a command. */
-static void quote(FILE *out, const char *text, unsigned most)
+void prony_plot_quote(FILE *out, const char *text, unsigned most)
 {
     unsigned used = 0;
     (void)fputc('"', out);
@@ -37,7 +37,7 @@ static void quote(FILE *out, const char *text, unsigned most)
     (void)fputc('"', out);
 }
 
-static void begin(const struct prony_drawing *drawing, unsigned width, unsigned height)
+void prony_plot_begin(const struct prony_drawing *drawing, unsigned width, unsigned height)
 {
     FILE *gp = drawing->gp;
     (void)fprintf(gp, "# Drawn by prony; `gnuplot %s.gp` in this folder draws it again.\nreset\n", drawing->name);
@@ -49,10 +49,10 @@ static void begin(const struct prony_drawing *drawing, unsigned width, unsigned 
 }
 
 /* gnuplot centres titles; this one begins where the eye does. */
-static void title(const struct prony_drawing *drawing, unsigned height)
+void prony_plot_title(const struct prony_drawing *drawing, unsigned height)
 {
     (void)fputs("set label 1 ", drawing->gp);
-    quote(drawing->gp, drawing->title, 64);
+    prony_plot_quote(drawing->gp, drawing->title, 64);
     (void)fprintf(drawing->gp, " at screen 0.012,%.4f left font \"system-ui,sans-serif,15\" textcolor rgb ink\n",
                   1 - 16.0 / height);
 }
@@ -65,15 +65,15 @@ static void key_right(FILE *gp, double top)
                   top);
 }
 
-static void axis_label(FILE *gp, const char *axis, const char *text)
+void prony_plot_axis(FILE *gp, const char *axis, const char *text)
 {
     (void)fprintf(gp, "set %slabel ", axis);
-    quote(gp, text, 60);
+    prony_plot_quote(gp, text, 60);
     (void)fputs(" textcolor rgb ink\n", gp);
 }
 
 /* One figure in a data row. */
-static void number(FILE *dat, double value)
+void prony_plot_number(FILE *dat, double value)
 {
     if (isfinite(value))
         (void)fprintf(dat, " %.9g", value);
@@ -83,9 +83,9 @@ static void number(FILE *dat, double value)
 
 static void figure(FILE *dat, const struct prony_figure *figure)
 {
-    number(dat, figure->value);
-    number(dat, isfinite(figure->low) ? figure->low : figure->value);
-    number(dat, isfinite(figure->high) ? figure->high : figure->value);
+    prony_plot_number(dat, figure->value);
+    prony_plot_number(dat, isfinite(figure->low) ? figure->low : figure->value);
+    prony_plot_number(dat, isfinite(figure->high) ? figure->high : figure->value);
 }
 
 /* The factor and letter that make the largest value readable. */
@@ -162,7 +162,7 @@ static void row_tics(FILE *gp, const char *const *rows, unsigned n)
     (void)fputs("set ytics (", gp);
     for (unsigned i = 0; i < n; i++) {
         (void)fputs(i > 0 ? ", " : "", gp);
-        quote(gp, rows[i], 30);
+        prony_plot_quote(gp, rows[i], 30);
         (void)fprintf(gp, " %u", i + 1);
     }
     (void)fprintf(gp, ") scale 0\nset yrange [%g:0.4]\n", n + 0.6);
@@ -199,9 +199,9 @@ void prony_draw_rate(const struct prony_drawing *drawing)
     factor = prefix(most, &letter);
     (void)snprintf(label, sizeof label, "%s%s per second%s", letter, plural(group->unit, unit, sizeof unit),
                    most / least > LOG_FROM ? ", logarithmic" : "");
-    begin(drawing, WIDTH, 128 + 32 * n);
-    title(drawing, 128 + 32 * n);
-    axis_label(drawing->gp, "x", label);
+    prony_plot_begin(drawing, WIDTH, 128 + 32 * n);
+    prony_plot_title(drawing, 128 + 32 * n);
+    prony_plot_axis(drawing->gp, "x", label);
     row_tics(drawing->gp, rows, n);
     (void)fprintf(drawing->gp,
                   "set border 1\nset grid noytics\nset tmargin at screen %.4f\nset bmargin 5.2\nset rmargin 3\n"
@@ -294,7 +294,7 @@ static void speedup_panel(const struct prony_drawing *drawing, const char *const
             laws[i] ? "yerrorbars" : "yerrorlines", marks[i], palette[i]);
         if (above) {
             (void)fputs("title ", drawing->gp);
-            quote(drawing->gp, rows[i], 22);
+            prony_plot_quote(drawing->gp, rows[i], 22);
         } else {
             (void)fputs("notitle", drawing->gp);
         }
@@ -339,11 +339,11 @@ void prony_draw_speedup(const struct prony_drawing *drawing)
     unsigned counts[COUNTS_MAX], workers = worker_counts(drawing->view, drawing->group, counts, COUNTS_MAX);
     unsigned n = speedup_data(drawing, rows, counts, workers), most = counts[workers - 1];
     bool wide = most > 16;
-    begin(drawing, WIDTH, 470);
+    prony_plot_begin(drawing, WIDTH, 470);
     (void)fputs("set multiplot\nset lmargin at screen 0.115\nset rmargin at screen 0.68\n", drawing->gp);
     (void)fputs("set tmargin at screen 0.91\nset bmargin at screen 0.48\n", drawing->gp);
     key_right(drawing->gp, 0.915);
-    title(drawing, 470);
+    prony_plot_title(drawing, 470);
     if (wide)
         (void)fputs("set logscale xy 2\n", drawing->gp);
     (void)fprintf(drawing->gp, "set xrange [%g:%g]\nset yrange [%s:*]\n", wide ? 0.9 : counts[0] - 0.25,
@@ -353,14 +353,14 @@ void prony_draw_speedup(const struct prony_drawing *drawing)
         if (!wide || (counts[i] & (counts[i] - 1)) == 0 || i + 1 == workers)
             (void)fprintf(drawing->gp, "%s%u", said++ > 0 ? ", " : "", counts[i]);
     (void)fputs(")\nset format x \"\"\n", drawing->gp);
-    axis_label(drawing->gp, "y", "times serial");
+    prony_plot_axis(drawing->gp, "y", "times serial");
     speedup_panel(drawing, rows, n, 3, 0.008);
     (void)fputs("set tmargin at screen 0.425\nset bmargin at screen 0.15\nunset label 1\nset format x \"%g\"\nunset "
                 "logscale y\n"
                 "set yrange [0:*]\n",
                 drawing->gp);
-    axis_label(drawing->gp, "y", "efficiency");
-    axis_label(drawing->gp, "x", "workers");
+    prony_plot_axis(drawing->gp, "y", "efficiency");
+    prony_plot_axis(drawing->gp, "x", "workers");
     speedup_panel(drawing, rows, n, 6, 0.008);
     (void)fputs("unset multiplot\n", drawing->gp);
 }
@@ -393,7 +393,7 @@ void prony_draw_latency(const struct prony_drawing *drawing)
         (void)fprintf(drawing->dat, "%s# %s\n", n > 0 ? "\n\n" : "", cell->id);
         for (unsigned p = 0; p < 6; p++) {
             (void)fprintf(drawing->dat, "%u %s", p + 1, points[p]);
-            number(drawing->dat, latency(cell, points[p]));
+            prony_plot_number(drawing->dat, latency(cell, points[p]));
             (void)fputc('\n', drawing->dat);
         }
         most = fmax(most, latency(cell, "p50"));
@@ -401,9 +401,9 @@ void prony_draw_latency(const struct prony_drawing *drawing)
     }
     unit = most >= 1e6 ? 1e6 : most >= 1e3 ? 1e3 : 1;
     (void)snprintf(label, sizeof label, "%s, logarithmic", unit == 1e6 ? "ms" : unit == 1e3 ? "\302\265s" : "ns");
-    begin(drawing, WIDTH, 330);
-    title(drawing, 330);
-    axis_label(drawing->gp, "y", label);
+    prony_plot_begin(drawing, WIDTH, 330);
+    prony_plot_title(drawing, 330);
+    prony_plot_axis(drawing->gp, "y", label);
     (void)fputs(
         "set logscale y\nset format y \"%g\"\nset xrange [0.7:6.3]\nset xtics (\"p50\" 1, \"p90\" 2, \"p99\" 3, "
         "\"p99.9\" 4, \"p99.99\" 5, \"max\" 6)\nset grid noxtics\nset rmargin at screen 0.68\n"
@@ -415,7 +415,7 @@ void prony_draw_latency(const struct prony_drawing *drawing)
         (void)fprintf(drawing->gp,
                       "%s\"%s.dat\" index %u using 1:($3/f) with linespoints pt %d ps 0.7 lw 1.8 lc rgb \"%s\" title ",
                       i > 0 ? ", \\\n     " : "", drawing->name, i, marks[i], palette[i]);
-        quote(drawing->gp, names[i], 22);
+        prony_plot_quote(drawing->gp, names[i], 22);
     }
     (void)fputs("\n", drawing->gp);
 }
@@ -510,8 +510,8 @@ void prony_draw_counters(const struct prony_drawing *drawing)
         names[i] = text[i];
     }
     height = 36 + panels * (22 * n + 70);
-    begin(drawing, WIDTH, height);
-    title(drawing, height);
+    prony_plot_begin(drawing, WIDTH, height);
+    prony_plot_title(drawing, height);
     (void)fputs(
         "set multiplot\nset border 1\nset grid noytics\nset lmargin at screen 0.33\nset rmargin at screen 0.96\n",
         drawing->gp);
@@ -522,7 +522,7 @@ void prony_draw_counters(const struct prony_drawing *drawing)
         (void)fprintf(drawing->dat, "%s# %s by item, of each worker\n", panel > 0 ? "\n\n" : "", events[panel]);
         factor = counters_label(events[panel], drawing->group->unit, counters_data(drawing, events[panel], rows, n),
                                 label, sizeof label);
-        axis_label(drawing->gp, "x", label);
+        prony_plot_axis(drawing->gp, "x", label);
         (void)fprintf(drawing->gp,
                       "set tmargin at screen %.4f\nset bmargin at screen %.4f\nset xrange [0:*]\n"
                       "set format x \"%%g\"\nplot \"%s.dat\" index %u using ($2/%g):1 with points pt 6 ps 0.9 lw 2 "

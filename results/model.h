@@ -50,6 +50,10 @@ struct prony_where prony_where_is(const char *text, const struct prony_step *ste
 /* The context and the plan of a run, as JSON; NULL without memory. */
 json_t *prony_context_json(const struct prony_run *run, int argc, char **argv);
 json_t *prony_tool_json(void);
+/* Of a cell whose workers send messages, else null. median_ns: of one repetition. */
+double
+prony_wire_arrived(const struct prony_cell *cell); /* part of the items that arrived; 1 where nothing can be lost */
+json_t *prony_wire_json(const struct prony_run *run, const struct prony_cell *cell, double median_ns);
 json_t *prony_cell_json(const struct prony_run *run, const struct prony_cell *cell);
 /* Takes the host's name out of context, notes and reasons, and out of the topology. */
 int prony_context_redact(struct prony_report *report);

@@ -91,9 +91,15 @@ static void scaling_part(FILE *out, const struct prony_view *view)
 
 static void short_part(FILE *out, const struct prony_view *view)
 {
-    char verdict[512];
+    char verdict[512], advice[1536];
     unsigned said = 0, more = 0;
-    (void)fputs("<h2>In short</h2>\n<ul class=short>\n", out);
+    (void)fputs("<h2>In short</h2>\n", out);
+    if (prony_view_advice(view, advice, sizeof advice)[0] != '\0') {
+        (void)fputs("<p class=advice>", out);
+        prony_html(out, advice);
+        (void)fputs("</p>\n", out);
+    }
+    (void)fputs("<ul class=short>\n", out);
     for (unsigned g = 0; g < view->groups; g++) {
         if (prony_view_verdict(view, &view->group[g], verdict, sizeof verdict)[0] == '\0')
             continue;

@@ -15,6 +15,14 @@ static const struct kind {
     bool (*wanted)(const struct prony_view *view, const struct prony_view_group *group);
     void (*draw)(const struct prony_drawing *drawing);
 } kinds[] = {
+    {"sizes", "by size of a message",
+     "Both axes are logarithmic; bands are 95% intervals. The eight fastest at the first size are shown.", 4,
+     prony_draw_sizes_wanted, prony_draw_sizes},
+    {"cost", "CPU time against latency",
+     "Down and left is better. The dashed line joins those that nobody beats in both: choose among them.", 2,
+     prony_draw_cost_wanted, prony_draw_cost},
+    {"heat", "from PU to PU", "How long a cache line takes there and back.", 2, prony_draw_heat_wanted,
+     prony_draw_heat},
     {"rate", "rate by engine",
      "Right is faster. Whiskers are 95% intervals of the median over visits; where they overlap, there is no winner.",
      9, prony_draw_rate_wanted, prony_draw_rate},

@@ -14,6 +14,13 @@ struct prony_drawing {
     const struct prony_view_group *group;
 };
 
+/* What all plots begin with, and text, labels and numbers in them (draw.c). */
+void prony_plot_begin(const struct prony_drawing *drawing, unsigned width, unsigned height);
+void prony_plot_title(const struct prony_drawing *drawing, unsigned height);
+void prony_plot_quote(FILE *out, const char *text, unsigned most);
+void prony_plot_axis(FILE *gp, const char *axis, const char *text);
+void prony_plot_number(FILE *dat, double value);
+
 /* Each writes one plot of its kind. True when the group has enough for it. */
 bool prony_draw_rate_wanted(const struct prony_view *view, const struct prony_view_group *group);
 void prony_draw_rate(const struct prony_drawing *drawing);
@@ -23,6 +30,13 @@ bool prony_draw_latency_wanted(const struct prony_view *view, const struct prony
 void prony_draw_latency(const struct prony_drawing *drawing);
 bool prony_draw_counters_wanted(const struct prony_view *view, const struct prony_view_group *group);
 void prony_draw_counters(const struct prony_drawing *drawing);
+/* Of all sizes of a workload that sends messages, with its first group (draw_wire.c). */
+bool prony_draw_sizes_wanted(const struct prony_view *view, const struct prony_view_group *group);
+void prony_draw_sizes(const struct prony_drawing *drawing);
+bool prony_draw_cost_wanted(const struct prony_view *view, const struct prony_view_group *group);
+void prony_draw_cost(const struct prony_drawing *drawing);
+bool prony_draw_heat_wanted(const struct prony_view *view, const struct prony_view_group *group);
+void prony_draw_heat(const struct prony_drawing *drawing);
 
 /* Runs gnuplot once over all scripts in the folder, then makes each SVG fit for pages (colours, ids). Returns 0, or
  * -errno with the reason: no gnuplot, or it failed. */

@@ -64,7 +64,8 @@ static void series_free(struct series *series)
 /* Over launches where there are enough of them, as the stopping rule takes them. */
 static json_t *figures(const struct prony_cell *cell, const struct series *series)
 {
-    double *units = malloc((series->count + 1) * sizeof *units), median, items = (double)cell->need.items;
+    double *units = malloc((series->count + 1) * sizeof *units), median,
+           items = (double)cell->need.items * prony_wire_arrived(cell);
     struct prony_interval ci;
     bool launches = false, counted;
     size_t n = units == NULL || series->count == 0
@@ -221,7 +222,10 @@ int prony_stats_add(const struct prony_run *run, json_t *cells)
     int code = series == NULL ? -ENOMEM : 0;
     for (unsigned i = 0; i < run->count && code == 0; i++) {
         if ((code = series_take(&run->cells[i], &series[i])) == 0 &&
-            json_object_set_new(json_array_get(cells, i), "stats", figures(&run->cells[i], &series[i])) != 0)
+            (json_object_set_new(json_array_get(cells, i), "stats", figures(&run->cells[i], &series[i])) != 0 ||
+             json_object_set_new(json_array_get(cells, i), "wire",
+                                 prony_wire_json(run, &run->cells[i], prony_median(series[i].ns, series[i].count))) !=
+                 0))
             code = -ENOMEM;
     }
     if (code == 0)

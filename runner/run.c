@@ -27,7 +27,7 @@ static const struct runner_option options[] = {
     {'n', "workers", "LIST", TAKE_LIST, AT(workers), 0, 0,
      "numbers of workers: 4, 1..8, 1..max*2 (doubling), cores, pus, max (default 1,max)", NULL},
     {0, "place", "LIST", TAKE_LIST, AT(places), 0, 0,
-     "placement: compact, spread, core, smt, numa, list:0-2+4, none (default compact)", NULL},
+     "placement: compact, spread, core, smt, numa, list:0-2+4, pair:l3, pairs, none (default compact)", NULL},
     {'p', "param", "[PLUGIN.]KEY=V,V", TAKE_EACH, AT(params), 0, 0,
      "parameters, of every plug-in that has KEY or of one; ranges 1..1024*2 for numbers; see prony list workloads",
      NULL},

@@ -16,7 +16,8 @@ struct request {
 
 static const struct runner_option options[] = {
     {0, "place", "POLICY", TAKE_TEXT, AT(place), 0, 0,
-     "shows where workers would sit: compact, spread, core, smt, numa, list:0-2+4, none (default compact)", NULL},
+     "shows where workers would sit: compact, spread, core, smt, numa, list:0-2+4, pair:l3, none (default compact)",
+     NULL},
     {'n', "workers", "N", TAKE_COUNT, AT(workers), 1, 4096, "how many of them (default: as many as prony run takes)",
      NULL},
     {0, "oversubscribe", NULL, TAKE_FLAG, AT(oversubscribe), 0, 0, "allows more workers than PUs", NULL},

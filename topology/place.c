@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define LIST "list:"
+#define PAIR "pair:"
 #define MOST_LISTED 65536 /* PUs in a list, and the greatest index in it */
 
 struct seat {
@@ -130,7 +131,7 @@ static int read_list(const char *policy, struct seats *seats, struct prony_error
 
 static const struct policy *find(const char *name, struct prony_error *error)
 {
-    const char *names[POLICIES + 2] = {NULL};
+    const char *names[POLICIES + 3] = {NULL};
     char hint[120], head[64];
     for (size_t i = 0; i < POLICIES; i++) {
         if (strcmp(policies[i].name, name) == 0)
@@ -138,9 +139,11 @@ static const struct policy *find(const char *name, struct prony_error *error)
         names[i] = policies[i].name;
     }
     names[POLICIES] = "list";
+    names[POLICIES + 1] = "pair";
     (void)snprintf(head, sizeof head, "%.*s", (int)strcspn(name, ":"), name);
     (void)prony_fail(error, -EINVAL,
-                     "unknown placement \"%.60s\"%s; there are compact, spread, core, smt, numa, list:0-2+4, none",
+                     "unknown placement \"%.60s\"%s; there are compact, spread, core, smt, numa, list:0-2+4, "
+                     "pair:l3, none",
                      name, prony_text_nearest(head, names, hint, sizeof hint));
     return NULL;
 }
@@ -148,6 +151,65 @@ static const struct policy *find(const char *name, struct prony_error *error)
 static bool is_list(const char *policy)
 {
     return strncmp(policy, LIST, strlen(LIST)) == 0;
+}
+
+/* Pairs: two workers by what is the nearest thing that their PUs share. */
+static const struct pair {
+    const char *name, *shared; /* as prony_topology_shared says it */
+    const char *also;          /* NULL: nothing */
+} pairs[] = {
+    {"same-pu", "same PU", NULL}, {"smt", "core", "L1"},  {"l2", "L2", NULL},           {"l3", "L3", NULL},
+    {"package", "package", NULL}, {"node", "node", NULL}, {"machine", "machine", NULL},
+};
+
+#define PAIRS (sizeof pairs / sizeof pairs[0])
+
+static bool is_pair(const char *policy)
+{
+    return strncmp(policy, PAIR, strlen(PAIR)) == 0;
+}
+
+static const struct pair *find_pair(const char *policy, struct prony_error *error)
+{
+    const char *names[PAIRS + 1] = {NULL}, *name = policy + strlen(PAIR);
+    char hint[120];
+    for (size_t i = 0; i < PAIRS; i++) {
+        if (strcmp(pairs[i].name, name) == 0)
+            return &pairs[i];
+        names[i] = pairs[i].name;
+    }
+    (void)prony_fail(error, -EINVAL,
+                     "unknown pair \"%.60s\"%s; there are pair:same-pu, smt, l2, l3, package, node, machine", name,
+                     prony_text_nearest(name, names, hint, sizeof hint));
+    return NULL;
+}
+
+static bool shares(const struct prony_topology *topology, const struct pair *pair, int a, int b)
+{
+    const char *shared = prony_topology_shared(topology, a, b);
+    return strcmp(shared, pair->shared) == 0 || (pair->also != NULL && strcmp(shared, pair->also) == 0);
+}
+
+/* The first two PUs, in the order of the tree, that share just that. */
+static int seats_of_pair(const struct prony_topology *topology, const char *policy, unsigned workers,
+                         struct seats *seats, struct prony_error *error)
+{
+    const struct pair *pair = find_pair(policy, error);
+    bool same = pair != NULL && pair == &pairs[0];
+    if (workers > 2)
+        return prony_fail(error, -ERANGE, "placement %s: a pair has 2 workers, not %u", policy, workers);
+    for (unsigned a = 0; a < topology->facts.pus; a++)
+        for (unsigned b = same ? a : a + 1; b < topology->facts.pus; b++) {
+            int first = topology->pus[a].os, second = topology->pus[b].os;
+            if (!shares(topology, pair, first, second))
+                continue;
+            return add_seat(seats, first) == 0 && add_seat(seats, second) == 0
+                       ? 0
+                       : prony_fail(error, -ENOMEM, "no memory for a placement");
+        }
+    return prony_fail(error, -EINVAL, "placement %s: no two PUs%s share %s%s and nothing nearer", policy,
+                      topology->here ? " that may be used" : "", strcmp(pair->shared, "machine") == 0 ? "just " : "a ",
+                      pair->shared);
 }
 
 int prony_topology_policy_check(const char *policy, struct prony_error *error)
@@ -158,6 +220,8 @@ int prony_topology_policy_check(const char *policy, struct prony_error *error)
     if (strlen(policy) >= sizeof placement.policy)
         return prony_fail(error, -EINVAL, "a placement of more than %zu characters; use ranges such as list:0-2+4",
                           sizeof placement.policy - 1);
+    if (is_pair(policy))
+        return find_pair(policy, error) == NULL ? -EINVAL : 0;
     if (!is_list(policy))
         return find(policy, error) == NULL ? -EINVAL : 0;
     code = read_list(policy, &seats, error);
@@ -237,6 +301,8 @@ int prony_topology_place(const struct prony_topology *topology, const char *poli
         return prony_fail(error, -EINVAL, "placement %s: no workers to place", policy);
     if (is_list(policy)) {
         code = seats_of_list(topology, policy, oversubscribe, &seats, error);
+    } else if (is_pair(policy)) {
+        code = seats_of_pair(topology, policy, workers, &seats, error);
     } else {
         known = find(policy, error);
         code = seats_of_policy(topology, known, &seats, error);

@@ -49,6 +49,8 @@ struct prony_placement {
  *   smt      the PUs of one core together, core by core; needs SMT, and leaves out cores without it
  *   numa     NUMA nodes in turn; within a node a core a worker, SMT siblings last
  *   list:..  the PUs named: "list:0-2+4", in that order; a PU named twice needs `oversubscribe`
+ *   pair:..  two workers by the nearest thing that their PUs share: pair:same-pu, smt (a core), l2, l3, package, node,
+ *            machine; the first such pair in the order of the tree
  *   none     no binding
  * Where core kinds differ, the performance kind comes first. More workers than PUs (or than cores, for core) is -ERANGE
  * unless `oversubscribe`. A policy this machine cannot honour (smt without SMT, a PU outside the cpuset) is -EINVAL

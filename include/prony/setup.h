@@ -31,7 +31,8 @@ struct prony_setup {
     int arena_fd;
     struct prony_span area;  /* the engine's own part of the arena: rings, slots; zeroed before each open */
     struct prony_span slots; /* workers x struct prony_slot */
-    struct prony_span own;   /* workers x own_stride bytes: each worker's struct prony_histogram, then its scratch */
+    struct prony_span own;   /* workers x own_stride bytes: each worker's struct prony_histogram, struct
+                                prony_usage, then its scratch */
     uint64_t own_stride;
     const struct prony_kernel *const *kernels; /* [0] prony's own, [1] the workload's */
     unsigned workloads;                        /* entries of kernels */

@@ -73,6 +73,16 @@ struct prony_slot {
     uint64_t spare;
 };
 
+/* What a worker spent in the timed parts of its gangs; one a worker, in the arena behind its histogram. Written by
+ * prony_worker_begin and prony_worker_end, cleared by the host. */
+struct prony_usage {
+    uint64_t gangs, cpu_ns;          /* timed parts, and the CPU time of the worker's thread in them */
+    uint64_t voluntary, involuntary; /* context switches */
+    int32_t node;                    /* memory node of the kernel's buffer, where the kernel asked; else -1 or -errno */
+    uint32_t asked;                  /* it asked */
+    uint64_t start[3];               /* cpu_ns, voluntary, involuntary when the timed part began */
+};
+
 /* What became of a map. */
 struct prony_tally {
     int status;                 /* 0, or the first failure by range */
@@ -81,8 +91,8 @@ struct prony_tally {
 };
 
 static_assert(sizeof(struct prony_task) == 128 && sizeof(struct prony_future) == 64 &&
-                  sizeof(struct prony_slot) == 64 && offsetof(struct prony_task, lo) == 8 &&
-                  offsetof(struct prony_task, future) == 56,
+                  sizeof(struct prony_slot) == 64 && sizeof(struct prony_usage) == 64 &&
+                  offsetof(struct prony_task, lo) == 8 && offsetof(struct prony_task, future) == 56,
               "layouts that Python packs by hand");
 
 struct prony_worker;
@@ -128,6 +138,8 @@ struct prony_worker {
     void *local;    /* the kernels' own */
     void *counting; /* the counter provider's own */
     void *engine;   /* the engine's own */
+    struct prony_usage *usage; /* this worker's, in the arena */
+    void **spokes;             /* of a star's hub (need.star): its end of the pair with each other role; else NULL */
     const struct prony_worker_ops *ops;
     struct prony_timeline *timeline; /* where its tasks are noted; NULL: they are not */
 };

@@ -30,7 +30,7 @@ struct rig {
     const struct prony_workload *workload;
     const struct prony_channel *channel;
     void *channel_handle;
-    struct prony_blob ends[8];
+    struct prony_blob *ends;
     struct prony_params params, channel_params, none;
     struct prony_need need;
     struct prony_setup setup, seen; /* seen: by the workers, with the arena elsewhere */
@@ -207,14 +207,13 @@ static void *rig_play(void *context)
 {
     struct rig_role *role = context;
     struct rig *rig = role->rig;
-    unsigned index = role->worker->index;
     role->status = 0;
-    if (rig->channel != NULL)
-        role->status = rig->channel->attach(&rig->ends[index], role->worker, &role->worker->attached, NULL);
+    if (role->worker->channel != NULL)
+        role->status = prony_worker_attach(role->worker, rig->need.ends, rig->need.star != 0);
     if (role->status == 0)
         role->status = prony_task_run(role->worker, &role->task);
     if (rig->channel != NULL)
-        rig->channel->detach(role->worker->attached);
+        prony_worker_detach(role->worker, rig->need.ends);
     return NULL;
 }
 
@@ -297,7 +296,7 @@ static void rig_lay_out(struct rig *rig, unsigned workers)
     rig->kernels[1] = rig->workload->kernels;
     setup->kernels = rig->kernels;
     setup->workloads = 2;
-    setup->own_stride = (sizeof(struct prony_histogram) + scratch + 63) / 64 * 64;
+    setup->own_stride = (sizeof(struct prony_histogram) + sizeof(struct prony_usage) + scratch + 63) / 64 * 64;
     setup->own = (struct prony_span){rig_take(&top, workers * setup->own_stride), workers * setup->own_stride};
     setup->slots = (struct prony_span){rig_take(&top, workers * sizeof(struct prony_slot)), 0};
     setup->area = (struct prony_span){rig_take(&top, 4096), 4096};
@@ -321,6 +320,8 @@ static void rig_add_channel(struct rig *rig, const char *const *params)
     for (; params != NULL && *params != NULL; params += 2)
         assert_int_equal(prony_params_set(&rig->channel_params, params[0], params[1], &rig->error), 0);
     assert_int_equal(rig->channel->create(&rig->channel_params, rig->need.ends, &rig->channel_handle, &rig->error), 0);
+    rig->ends = calloc(rig->need.ends, sizeof *rig->ends);
+    assert_non_null(rig->ends);
     for (unsigned i = 0; i < rig->need.ends; i++)
         assert_int_equal(rig->channel->address(rig->channel_handle, i, &rig->ends[i]), 0);
     rig->setup.channel = rig->seen.channel = rig->channel;
@@ -439,6 +440,7 @@ static void rig_close(struct rig *rig)
         rig->workload->release(&rig->bench);
     if (rig->channel != NULL)
         rig->channel->destroy(rig->channel_handle);
+    free(rig->ends);
     prony_params_free(&rig->channel_params);
     prony_params_free(&rig->params);
     free(rig->offsets);

@@ -32,8 +32,12 @@ struct prony_need {
     int64_t items;        /* what one repetition completes, in `unit`; at least 1 */
     int64_t operations;   /* known operations (FLOP, bytes moved, ...) of one repetition; 0: not known */
     unsigned roles;       /* workers a gang takes; 0: all of the cell's. The cell is skipped when it has fewer */
-    unsigned ends;        /* channel ends; 0: takes no channel */
+    unsigned ends;        /* channel ends; 0: takes no channel. Role i holds end i, unless: */
+    unsigned star;        /* role 0 is the hub: it holds the even ends (worker->spokes), role i the end 2 i - 1 */
+    unsigned spins;       /* its roles spin for each other: never two on one PU */
     uint64_t engine_caps; /* beyond what its shape needs: PRONY_CAP_NEST, say */
+    uint64_t message;     /* bytes of the largest message it sends */
+    int64_t messages;     /* messages of one repetition, both ways together, answers that are waited for not */
 };
 
 /* One cell as a workload sees it. Lives in the host only. */
@@ -57,6 +61,7 @@ struct prony_bench {
     struct prony_tally tally;
     struct prony_error *error; /* for drive: why it failed */
     int64_t shortfall;         /* items not completed that were reported as such (a lossy channel) */
+    int64_t reordered;         /* messages that came after a later one (a lossy channel) */
 };
 
 struct prony_workload {
@@ -87,9 +92,14 @@ struct prony_workload {
 };
 
 /* For gang kernels: the timed part. begin meets the other roles at the barrier, then notes the time in the worker's
- * slot; end notes the time. The default gang loop reports last end - first begin. 0 or the barrier's error. */
+ * slot; end notes the time, and in worker->usage what the thread spent between them. The default gang loop reports last end - first begin. 0 or the barrier's error. */
 int prony_worker_begin(struct prony_worker *worker);
 void prony_worker_end(struct prony_worker *worker);
+
+/* The worker's ends of its channel, from setup->ends: its own, or the hub's in a star. 0 or the channel's error with
+ * nothing attached; again is harmless. */
+int prony_worker_attach(struct prony_worker *worker, unsigned nends, int star);
+void prony_worker_detach(struct prony_worker *worker, unsigned nends);
 
 /* "Which engine for my function?": a whole map workload in one line. fn(i) is any pure function of the item's number;
  * its results are checked after every sample against the same function called in order.

@@ -25,7 +25,8 @@ enum {
     PRONY_CHANNEL_SPIN = 128,
     PRONY_CHANNEL_ADAPTIVE = 256,
     PRONY_CHANNEL_POLL = 512,
-    PRONY_CHANNEL_IN_PLACE = 1024 /* reserve and publish */
+    PRONY_CHANNEL_IN_PLACE = 1024,  /* reserve and publish */
+    PRONY_CHANNEL_RENDEZVOUS = 2048 /* send returns when the peer has received */
 };
 
 struct prony_channel {

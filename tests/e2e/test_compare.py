@@ -7,6 +7,8 @@ import subprocess
 import unittest
 import xml.etree.ElementTree as xml
 
+import jsonschema
+
 from program import SOURCE, ProgramTest
 from stored import cell, report
 
@@ -14,7 +16,22 @@ COMPARE_PY = "/usr/share/benchmark/compare.py"
 FIXTURES = os.path.join(SOURCE, "tests", "fixtures")
 
 
+def schema_of(made):
+    """The published schema that a result names."""
+    name = {"prony.compare/1": "compare", "prony.rank/1": "rank"}[made["schema"]]
+    with open(os.path.join(SOURCE, "results", "schema", f"{name}.schema.json"), encoding="utf-8") as file:
+        schema = json.load(file)
+    jsonschema.Draft7Validator.check_schema(schema)
+    return jsonschema.Draft7Validator(schema)
+
+
 class Stored(ProgramTest):
+    def valid(self, made):
+        """What it was given, when its schema allows it."""
+        wrong = [f"{list(error.absolute_path)}: {error.message[:200]}" for error in schema_of(made).iter_errors(made)]
+        self.assertEqual(wrong, [])
+        return made
+
     def store(self, name, made):
         return self.write(name, made if isinstance(made, str) else json.dumps(made))
 
@@ -24,7 +41,7 @@ class Stored(ProgramTest):
         return self.prony("compare", "a.json", "b.json", *arguments, code=code)
 
     def verdict(self, before, after, *arguments, code=0):
-        return json.loads(self.pair(before, after, "--json", *arguments, code=code).stdout)
+        return self.valid(json.loads(self.pair(before, after, "--json", *arguments, code=code).stdout))
 
 
 class Compares(Stored):
@@ -120,11 +137,37 @@ class Compares(Stored):
         made = report(cell("a", 1000000, engine="fork"), cell("b", 1001000, engine="thread"),
                       cell("c", 2000000, engine="serial"))
         self.store("a.json", made)
-        groups = self.json("compare", "a.json", "--json")["workloads"][0]["groups"]
+        groups = self.valid(self.json("compare", "a.json", "--json"))["workloads"][0]["groups"]
         self.assertEqual([sorted(r["engine"] for r in g) for g in groups], [["fork", "thread"], ["serial"]])
         self.assertIn("1= ", self.prony("compare", "a.json").stdout)
         self.store("none.json", report(dict(cell("a", 1), status="failed", reason="no")))
         self.prony("compare", "none.json", code=3)
+
+    def test_the_schemas_refuse(self):
+        self.store("a.json", report(cell("x", 1000000), cell("y", 1000000)))
+        failed = dict(cell("y", 1000000), status="failed", reason="wrong answer")
+        self.store("b.json", report(cell("x", 1000000), failed))
+        compared = self.valid(json.loads(self.prony("compare", "a.json", "b.json", "--json", code=3).stdout))
+        ranked = self.valid(self.json("compare", "a.json", "--json"))
+
+        def refused(made, change):
+            broken = copy.deepcopy(made)
+            change(broken)
+            self.assertFalse(schema_of(made).is_valid(broken), broken)
+
+        refused(compared, lambda m: m.update(schema="prony.compare/2"))
+        refused(compared, lambda m: m.update(paired=True))
+        refused(compared, lambda m: m.pop("differences"))
+        refused(compared, lambda m: m["cells"][0].update(verdict="slower"))
+        refused(compared, lambda m: m["cells"][0].update(ratio=None))
+        refused(compared, lambda m: m["cells"][0].update(ratio_ci95=[1]))
+        refused(compared, lambda m: m["cells"][0]["a"].pop("left_out"))
+        refused(compared, lambda m: m["cells"][1].update(ratio=1.0))
+        refused(compared, lambda m: m["cells"][1].update(reason=None))
+        refused(ranked, lambda m: m.update(workloads=[]))
+        refused(ranked, lambda m: m["workloads"][0]["groups"].append([]))
+        refused(ranked, lambda m: m["workloads"][0]["groups"][0][0].update(workers=0))
+        refused(ranked, lambda m: m["workloads"][0]["groups"][0][0].update(rank=1))
 
 
 class Baseline(Stored):
@@ -146,7 +189,10 @@ class Baseline(Stored):
             out = f"second{code}"
             done = self.prony(*self.RUN, "-o", out, "--baseline", "before.json", code=code)
             self.assertIn("Compared with before.json", done.stdout)
-            self.assertTrue(os.path.exists(self.path(out, "comparison.json")))
+            with open(self.path(out, "comparison.json"), encoding="utf-8") as file:
+                self.assertEqual(len(self.valid(json.load(file))["cells"]), 1)
+        ranked = self.valid(self.json("compare", "first", "--json"))["workloads"]
+        self.assertEqual(ranked[0]["groups"][0][0]["id"], first["cells"][0]["id"])
 
     def test_a_bad_baseline_stops_before_measuring(self):
         self.store("other.json", report(cell("x", 1)))
@@ -293,7 +339,9 @@ class Imports(Stored):
     def test_imports_can_be_compared(self):
         path = os.path.join(FIXTURES, "imports", "gbench.json")
         found = json.loads(self.prony("compare", path, path, "--json", code=3).stdout)  # one benchmark has failed
-        self.assertEqual(found["cells"][0]["ratio"], 1)
+        self.assertEqual(self.valid(found)["cells"][0]["ratio"], 1)
+        ranked = self.valid(self.json("compare", os.path.join(FIXTURES, "imports", "hyperfine.json"), "--json"))
+        self.assertGreater(len(ranked["workloads"]), 0)
 
     def test_malformed(self):
         for text, says in (

@@ -1,7 +1,7 @@
 /* External programs as workloads: commands, and lists of values that are put for {NAME} into their words.
  *
  * Every command with every combination of the values that it uses is a cell of a run: its engine is the command, its
- * workload `exec`, its item one launch. So reports, exporters and comparisons take it as any other. */
+ * workload `exec`, its item one run of it. So reports, exporters and comparisons take it as any other. */
 #ifndef PRONY_MEASURE_EXEC_H
 #define PRONY_MEASURE_EXEC_H
 

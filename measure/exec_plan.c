@@ -1,4 +1,5 @@
 /* From commands and values to cells. */
+#include "base/words.h"
 #include "measure/axes.h"
 #include "measure/exec.h"
 
@@ -114,10 +115,8 @@ static bool all_numbers(const struct prony_list *values)
 {
     for (size_t i = 0; i < values->count; i++) {
         char again[32];
-        char *end;
-        errno = 0;
-        (void)snprintf(again, sizeof again, "%lld", strtoll(values->item[i], &end, 10));
-        if (errno != 0 || strcmp(again, values->item[i]) != 0)
+        (void)snprintf(again, sizeof again, "%lld", strtoll(values->item[i], NULL, 10));
+        if (strcmp(again, values->item[i]) != 0)
             return false;
     }
     return true;
@@ -186,9 +185,22 @@ static int substitute(struct prony_list *to, const struct prony_list *from, cons
 
 static const struct prony_workload launching = {
     .head = PRONY_HEAD(struct prony_workload, .name = "exec", .summary = "a program, from its start to its end"),
-    .unit = "launch",
+    .unit = "run",
     .shape = PRONY_LIFE,
 };
+
+/* What is launched, as a shell would have to be given it. */
+static void about_set(struct prony_cell *cell, const struct prony_list *words)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < words->count && used + 1 < sizeof cell->about; i++) {
+        char *quoted = prony_words_quote(words->item[i]);
+        (void)snprintf(cell->about + used, sizeof cell->about - used, "%s%s", i > 0 ? " " : "",
+                       quoted != NULL ? quoted : "");
+        used = strlen(cell->about);
+        free(quoted);
+    }
+}
 
 /* "exec/sort {file}/file=a" */
 static char *id_of(const struct prony_cell *cell)
@@ -256,6 +268,7 @@ static int make_cell(struct prony_exec *exec, struct prony_run *run, const struc
         substitute(&point->prepare, &exec->prepare, &cell->own_params) != 0 ||
         substitute(&point->cleanup, &exec->cleanup, &cell->own_params) != 0)
         return out_of_memory(error);
+    about_set(cell, &point->words);
     return 0;
 }
 

@@ -63,9 +63,10 @@ static void row_say(const struct pen *pen, const struct prony_view_cell *cell, c
     if (fastest != NULL)
         (void)snprintf(relative, sizeof relative, "%.2f %c", ns->value / fastest->time_ns.value, group);
     name_say(pen, cell);
-    (void)fprintf(pen->out, " %9s %5s %9s %9s %9s %7s\n", time_say(ns->value, time, sizeof time), spread,
+    (void)fprintf(pen->out, " %9s %5s %9s %9s %9s%*s\n", time_say(ns->value, time, sizeof time), spread,
                   time_say(counted(cell, "user-time", false), user, sizeof user),
-                  time_say(counted(cell, "system-time", false), system, sizeof system), peak, relative);
+                  time_say(counted(cell, "system-time", false), system, sizeof system), peak,
+                  relative[0] != '\0' ? 8 : 0, relative);
 }
 
 /* The fastest and those like it have the letter a, the next ones b, and so on. */
@@ -92,8 +93,9 @@ static void rest_say(const struct pen *pen, const struct prony_view *view, const
             continue;
         if (!failed && cell->visits > 0)
             row_say(pen, cell, NULL, ' ');
-        (void)fprintf(pen->out, "%s\n  %s%s: %s%s\n", cell->series, failed ? pen->red : pen->dim, cell->status,
-                      cell->reason, pen->plain);
+        else
+            (void)fprintf(pen->out, "%s\n", cell->series);
+        (void)fprintf(pen->out, "  %s%s: %s%s\n", failed ? pen->red : pen->dim, cell->status, cell->reason, pen->plain);
     }
 }
 
@@ -126,11 +128,11 @@ int prony_exec_table(const struct prony_report *report, FILE *out, bool colour)
         pen.name = wide > pen.name ? wide : pen.name;
     }
     pen.name = pen.name > NAME_MOST ? NAME_MOST : pen.name;
-    (void)fprintf(out, "%s%-*s %9s %5s %9s %9s %9s %7s%s\n", pen.dim, pen.name, "command", "median", "+-", "user",
-                  "system", "peak", view.count > 1 ? "times" : "", pen.plain);
+    (void)fprintf(out, "%s%-*s %9s %5s %9s %9s %9s%s%s\n", pen.dim, pen.name, "command", "median", "+-", "user",
+                  "system", "peak", view.count > 1 ? "   times" : "", pen.plain);
     for (unsigned i = 0; i < view.groups && code == 0; i++)
         code = group_say(&pen, &view, &view.group[i]);
-    (void)fprintf(out, "%s%.0f visits of %.0f launches each in random order, +- is the 95%% interval; %s%s\n", pen.dim,
+    (void)fprintf(out, "%s%.0f visits of %.0f launches, in random order; +-: the 95%% interval; %s%s\n", pen.dim,
                   prony_json_number(plan, "visits"), prony_json_number(plan, "samples"),
                   prony_text_of_ns(prony_json_number(plan, "wall_ns"), wall, sizeof wall), pen.plain);
     prony_view_free(&view);

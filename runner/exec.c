@@ -190,6 +190,8 @@ static int exit_code_of(const struct prony_run *run)
         else if (cell->outcome != PRONY_OK && !run->interrupted)
             prony_error_say("not measured: %s: %s", cell->id, cell->reason.text);
     }
+    if (run->interrupted)
+        prony_error_say("interrupted; what was measured is kept");
     return run->interrupted ? EXIT_INTERRUPTED : bad > 0 ? EXIT_CANNOT : EXIT_DONE;
 }
 

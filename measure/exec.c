@@ -1,6 +1,7 @@
 /* Measuring external programs: blocks of visits, each launch a sample. */
 #include "measure/exec.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "measure/command.h"
 #include "measure/disturb.h"
 #include "stats/stats.h"
@@ -268,6 +269,21 @@ static int take_block(struct bout *bout, unsigned *order, bool *any)
     return code;
 }
 
+/* How long commands take is not known before the first block. */
+static void warn_of_budget(const struct bout *bout)
+{
+    const struct prony_run *run = bout->run;
+    uint64_t needs = prony_now_ns() - bout->started_ns;
+    char takes[32], budget[32];
+    for (unsigned i = 0; i < run->count; i++)
+        if (run->cells[i].outcome == PRONY_PENDING)
+            needs += bout->visit_ns[i] * (run->method.visits - 1);
+    if (run->method.budget_ns > 0 && needs > (uint64_t)run->method.budget_ns)
+        prony_warn("%u visits take about %s and the budget is %s: some will be missing", run->method.visits,
+                   prony_text_of_ns((double)needs, takes, sizeof takes),
+                   prony_text_of_ns((double)run->method.budget_ns, budget, sizeof budget));
+}
+
 static void finish(struct bout *bout)
 {
     struct prony_run *run = bout->run;
@@ -313,8 +329,11 @@ int prony_exec_measure(const struct prony_exec *exec, struct prony_run *run, con
     run->started_s = (int64_t)time(NULL);
     run->clock_ns = run->bookkeeping_ns = NAN;
     bout.deadline_ns = run->method.budget_ns > 0 ? bout.started_ns + (uint64_t)run->method.budget_ns : 0;
-    while (code == 0 && any && !must_stop(&bout))
+    while (code == 0 && any && !must_stop(&bout)) {
         code = take_block(&bout, order, &any);
+        if (code == 0 && run->blocks == 1 && !must_stop(&bout))
+            warn_of_budget(&bout);
+    }
     finish(&bout);
     run->wall_ns = prony_now_ns() - bout.started_ns;
     free(order);

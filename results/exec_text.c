@@ -55,13 +55,14 @@ static void row_say(const struct pen *pen, const struct prony_view_cell *cell, c
     char time[32], user[32], system[32], peak[32] = "-", spread[32] = "-", relative[32] = "";
     const struct prony_figure *ns = &cell->time_ns;
     double half = fmax(ns->high - ns->value, ns->value - ns->low) / ns->value * 100;
+    double by = fastest != NULL ? ns->value / fastest->time_ns.value : 1;
     double bytes = counted(cell, "process-memory-peak", true);
     if (!isnan(half))
         (void)snprintf(spread, sizeof spread, "%.*f%%", half < 9.95 ? 1 : 0, half);
     if (!isnan(bytes))
         (void)prony_text_of_bytes(bytes, peak, sizeof peak);
     if (fastest != NULL)
-        (void)snprintf(relative, sizeof relative, "%.2f %c", ns->value / fastest->time_ns.value, group);
+        (void)snprintf(relative, sizeof relative, "%.*f %c", by < 10 ? 2 : by < 100 ? 1 : 0, by, group);
     name_say(pen, cell);
     (void)fprintf(pen->out, " %9s %5s %9s %9s %9s%*s\n", time_say(ns->value, time, sizeof time), spread,
                   time_say(counted(cell, "user-time", false), user, sizeof user),

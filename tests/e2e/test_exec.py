@@ -123,6 +123,8 @@ class Measuring(Exec):
         self.assertGreaterEqual(len(cell["visits"]), 7)
         cell = self.exec("--visits", "1000", "--samples", "1", "--budget", "300ms", "--", "sleep", "0.02")["cells"][0]
         self.assertTrue(0 < len(cell["visits"]) < 1000)
+        self.assertIn("some will be missing", self.prony("exec", "--visits", "1000", "--samples", "1", "--budget", "100ms",
+                                                         "--", "sleep", "0.02").stderr)
 
     def test_one_command_twice(self):
         report = self.exec("--command", "true", "--command", "true", "--visits", "1", "--samples", "1")

@@ -16,6 +16,7 @@
 enum { LEAST_VISITS = 6, PRECISE_VISITS_MOST = 200 };
 static const uint64_t telling_ns = 100000000;
 static const double steady_tolerance = 0.02;
+static const char no_pulse[] = "no pulse of the machine is taken beside external programs: no visit is marked";
 
 /* What wait4 tells of a launch and all the children that it waited for. The peak is that of its largest process. */
 enum event { USER, SYSTEM, PEAK, MINOR, MAJOR, VOLUNTARY, INVOLUNTARY, BLOCKS_IN, BLOCKS_OUT, EVENTS };
@@ -326,6 +327,8 @@ int prony_exec_measure(const struct prony_exec *exec, struct prony_run *run, con
     for (unsigned i = 0; i < EVENTS && code == 0; i++)
         if ((code = prony_list_add(&run->method.events, events[i], strlen(events[i]))) != 0)
             (void)prony_fail(error, code, "no memory for events");
+    if (code == 0 && (code = prony_list_add(&run->notes, no_pulse, strlen(no_pulse))) != 0)
+        (void)prony_fail(error, code, "no memory for notes");
     run->started_s = (int64_t)time(NULL);
     run->clock_ns = run->bookkeeping_ns = NAN;
     bout.deadline_ns = run->method.budget_ns > 0 ? bout.started_ns + (uint64_t)run->method.budget_ns : 0;

@@ -204,7 +204,7 @@ class Interruption(Exec):
                                    stderr=subprocess.PIPE, text=True)
         self.addCleanup(process.kill)
         for _ in range(600):
-            if len(self.launches()) >= 8:
+            if len(self.launches()) >= 9:
                 return process
             time.sleep(0.05)
         self.fail("it does not run")
@@ -219,7 +219,7 @@ class Interruption(Exec):
         self.fail("something is left over")
 
     def test_what_was_measured_is_kept(self):
-        stuck = "[ $(wc -l <launches) -lt 8 ] || { sleep 1000 & echo $! >>pids; wait; }\n"
+        stuck = "[ $(wc -l <launches) -lt 9 ] || { sleep 1000 & echo $! >>pids; wait; }\n"
         process = self.start("a", stuck, "--timeout", "500s")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
@@ -228,7 +228,7 @@ class Interruption(Exec):
             report = self.valid(json.load(file))
         cell = report["cells"][0]
         self.assertTrue(report["plan"]["interrupted"])
-        self.assertEqual((cell["status"], sum(len(visit["samples_ns"]) for visit in cell["visits"])), ("interrupted", 6))
+        self.assertEqual((cell["status"], sum(len(visit["samples_ns"]) for visit in cell["visits"])), ("interrupted", 7))
         self.assert_gone()
 
     def test_killed(self):

@@ -1,5 +1,6 @@
 #include "measure/ab.h"
 #include "base/clock.h"
+#include "measure/command.h"
 
 #include <errno.h>
 #include <math.h>
@@ -24,72 +25,29 @@ static int out_of_memory(struct prony_error *error)
     return prony_fail(error, -ENOMEM, "no memory for the pairs");
 }
 
-/* The words as execve takes them; they stay the list's. */
-static char **argv_of(const struct prony_list *words)
-{
-    char **argv = calloc(words->count + 1, sizeof *argv);
-    if (argv != NULL && words->count > 0)
-        memcpy(argv, words->item, words->count * sizeof *argv);
-    return argv;
-}
-
-static int run_words(const struct bout *bout, const struct prony_list *words, bool capture,
-                     struct prony_launched *launched)
-{
-    const struct prony_ab_plan *plan = bout->plan;
-    char **argv = argv_of(words);
-    struct prony_launch launch = {
-        .argv = argv,
-        .pus = plan->pus,
-        .npus = plan->npus,
-        .timeout_ns = plan->timeout_ns,
-        .capture = capture,
-        .interrupt = plan->interrupt,
-    };
-    int code = argv == NULL ? out_of_memory(bout->error) : prony_launch(&launch, launched, bout->error);
-    free(argv);
-    return code;
-}
-
-/* prepare and cleanup, around every launch. */
-static int run_beside(const struct bout *bout, const struct prony_list *words, const char *what)
-{
-    struct prony_launched launched;
-    int code;
-    if (words->count == 0)
-        return 0;
-    code = run_words(bout, words, false, &launched);
-    prony_launched_free(&launched);
-    return code == 0 || code == -EINTR ? code : prony_fail_within(bout->error, code, "%s", what);
-}
-
 /* One launch of a side, and what it says. */
 static int launch_side(const struct bout *bout, const struct prony_list *words, enum prony_side side,
                        struct prony_readings *readings)
 {
     const struct prony_ab_plan *plan = bout->plan;
+    struct prony_command_how how = {
+        .prepare = &plan->prepare,
+        .cleanup = &plan->cleanup,
+        .pus = plan->pus,
+        .npus = plan->npus,
+        .timeout_ns = plan->timeout_ns,
+        .capture = plan->capture,
+        .interrupt = plan->interrupt,
+    };
     struct prony_launched launched;
-    int code = run_beside(bout, &plan->prepare, "--prepare"), after;
-    if (code != 0)
-        return code;
-    code = run_words(bout, words, plan->capture, &launched);
+    int code = prony_command_launch(&how, words, &launched, bout->error);
     if (code == 0)
         code = plan->read(plan->read_context, &launched, readings, bout->error);
     if (code == 0)
         code = prony_readings_reduce(readings, plan->metric, plan->reduce, plan->higher, bout->error);
     prony_launched_free(&launched);
     bout->ab->launches++;
-    if (code != 0 && code != -EINTR)
-        (void)prony_fail_within(bout->error, code, "%s", side_names[side]);
-    if (code != -EINTR) {
-        struct prony_error first = *bout->error;
-        after = run_beside(bout, &plan->cleanup, "--cleanup");
-        if (code == 0)
-            code = after;
-        else
-            *bout->error = first;
-    }
-    return code;
+    return code == 0 || code == -EINTR ? code : prony_fail_within(bout->error, code, "%s", side_names[side]);
 }
 
 static int series_add(struct prony_ab_contest *contest, const struct bout *bout, const char *benchmark,

@@ -247,13 +247,12 @@ static int read_param(struct prony_param_axis *axis, const char *text, struct pr
     return prony_list_split(&axis->values, equals + 1, ',', error);
 }
 
-/* Expands "1..8" among values of a numeric option into the numbers. */
-static int expand_values(struct prony_param_axis *axis, struct prony_error *error)
+int prony_values_expand(const char *key, struct prony_list *values, struct prony_error *error)
 {
     struct prony_list expanded = {NULL, 0, 0};
     int code = 0;
-    for (size_t i = 0; code == 0 && i < axis->values.count; i++) {
-        const char *text = axis->values.item[i];
+    for (size_t i = 0; code == 0 && i < values->count; i++) {
+        const char *text = values->item[i];
         char parts[3][64], number[32];
         int64_t value, last, factor = 0;
         if (!split_range(text, parts)) {
@@ -266,7 +265,7 @@ static int expand_values(struct prony_param_axis *axis, struct prony_error *erro
             (code = range_factor(parts[2], &factor, error)) != 0)
             break;
         if (value > last || value < (factor == 0 ? INT64_MIN : 1) || (factor == 0 && last - value >= VALUES_MOST))
-            code = prony_fail(error, -ERANGE, "%s=%s: write A..B with A <= B and at most %d values", axis->key, text,
+            code = prony_fail(error, -ERANGE, "%s=%s: write A..B with A <= B and at most %d values", key, text,
                               VALUES_MOST);
         for (; code == 0 && value <= last; value = range_next(value, factor, last) + (value == last)) {
             int length = snprintf(number, sizeof number, "%lld", (long long)value);
@@ -278,8 +277,8 @@ static int expand_values(struct prony_param_axis *axis, struct prony_error *erro
         prony_list_free(&expanded);
         return code;
     }
-    prony_list_free(&axis->values);
-    axis->values = expanded;
+    prony_list_free(values);
+    *values = expanded;
     return 0;
 }
 
@@ -464,7 +463,7 @@ static int check_param(struct prony_param_axis *axis, const struct everyone *all
     if (option == NULL)
         return unknown_key(axis, all, error);
     if (option->type == PRONY_INT || option->type == PRONY_BYTES)
-        code = expand_values(axis, error);
+        code = prony_values_expand(axis->key, &axis->values, error);
     for (size_t i = 0; code == 0 && i < axis->values.count; i++) {
         for (unsigned j = 0; (option = settable(axis, all, j)) != NULL; j++)
             if ((code = prony_option_check(option, axis->values.item[i], error)) == 0)

@@ -1,5 +1,5 @@
 /* What a row of axes means on this machine: names and tags become plug-ins, worker tokens numbers, parameters axes of
- * their own. Used by plan.c alone. */
+ * their own. Used by plan.c, and by exec_plan.c for values. */
 #ifndef PRONY_MEASURE_AXES_H
 #define PRONY_MEASURE_AXES_H
 
@@ -50,6 +50,8 @@ int prony_axes_pairs(struct prony_axes *axes, const struct prony_topology *topol
 int prony_axes_spin_apart(const struct prony_cell *cell, struct prony_error *reason);
 /* What an engine without one of these capabilities cannot do, in words: "map a range". */
 const char *prony_axes_lacking(uint64_t caps);
+/* Replaces "1..8" and "1..1024*2" among the values of a numeric key by the numbers. -EINVAL, -ERANGE. */
+int prony_values_expand(const char *key, struct prony_list *values, struct prony_error *error);
 void prony_axes_free(struct prony_axes *axes);
 
 #endif

@@ -1,7 +1,6 @@
 /* prony ab: a paired comparison of two commands. */
 #include "results/ab.h"
 #include "base/log.h"
-#include "base/words.h"
 #include "runner/command.h"
 #include "runner/folder.h"
 #include "runner/shared.h"
@@ -138,12 +137,6 @@ static int set_margins(struct request *request, struct setting *setting, struct 
     return 0;
 }
 
-static int set_words(const char *text, const char *option, struct prony_list *words, struct prony_error *error)
-{
-    int code = text == NULL ? 0 : prony_words_split(text, words, error);
-    return code == 0 ? 0 : prony_fail_within(error, code, "%s", option);
-}
-
 static void tell(void *context, double done, int64_t left_ns)
 {
     runner_progress(done, left_ns, context);
@@ -178,13 +171,13 @@ static int set(struct request *request, const struct prony_topology *topology, s
     if (strcmp(request->reduce, "best") != 0 && strcmp(request->reduce, "median") != 0)
         return prony_fail(error, -EINVAL, "--reduce %s: it takes best or median", request->reduce);
     plan->reduce = strcmp(request->reduce, "best") == 0 ? PRONY_BEST : PRONY_MEDIAN;
-    code = set_words(request->base, "--base", &plan->command[PRONY_BASE], error);
+    code = runner_words(request->base, "--base", &plan->command[PRONY_BASE], error);
     if (code == 0)
-        code = set_words(request->head, "--head", &plan->command[PRONY_HEAD], error);
+        code = runner_words(request->head, "--head", &plan->command[PRONY_HEAD], error);
     if (code == 0)
-        code = set_words(request->prepare, "--prepare", &plan->prepare, error);
+        code = runner_words(request->prepare, "--prepare", &plan->prepare, error);
     if (code == 0)
-        code = set_words(request->cleanup, "--cleanup", &plan->cleanup, error);
+        code = runner_words(request->cleanup, "--cleanup", &plan->cleanup, error);
     if (code == 0)
         code = set_read(request, setting, error);
     if (code == 0)

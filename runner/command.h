@@ -44,8 +44,8 @@ struct runner_command {
     int (*run)(int argc, char **argv);   /* argv[0] is prony's, argv[1] the subcommand; returns the exit code */
 };
 
-extern const struct runner_command runner_run, runner_list, runner_topo, runner_report, runner_ab, runner_compare,
-    runner_doctor;
+extern const struct runner_command runner_run, runner_list, runner_topo, runner_report, runner_ab, runner_exec,
+    runner_compare, runner_doctor;
 
 /* Reads argv[2..] into `values`; what is no option goes into `operands`. False when the command ends here (help was
  * shown, or a mistake was said), with its exit code. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const struct runner_command *const commands[] = {
-    &runner_run, &runner_ab, &runner_compare, &runner_report, &runner_list, &runner_topo, &runner_doctor,
+    &runner_run, &runner_exec, &runner_ab, &runner_compare, &runner_report, &runner_list, &runner_topo, &runner_doctor,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -1,6 +1,6 @@
 #include "runner/shared.h"
 #include "base/log.h"
-#include "base/text.h"
+#include "base/words.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -85,6 +85,12 @@ int runner_pin(const char *text, const struct prony_topology *topology, int **pu
         *npus = 0;
     }
     return code;
+}
+
+int runner_words(const char *text, const char *option, struct prony_list *words, struct prony_error *error)
+{
+    int code = text == NULL ? 0 : prony_words_split(text, words, error);
+    return code == 0 ? 0 : prony_fail_within(error, code, "%s", option);
 }
 
 void runner_progress(double done, int64_t left_ns, const char *what)

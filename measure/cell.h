@@ -27,8 +27,8 @@ struct prony_disturbed {
     uint64_t steal_ns;    /* taken by the hypervisor on the cell's PUs */
     uint64_t involuntary; /* involuntary context switches of the workers */
     uint64_t migrations;  /* of the workers */
-    bool marked;          /* the pulse moved by more than 25%: the visit is repeated if the budget allows */
-    char why[64];         /* in words; empty when undisturbed */
+    bool marked;          /* the machine's state moved: the visit is repeated if the budget allows */
+    char why[192];        /* in words; empty when undisturbed */
 };
 
 struct prony_visit {

@@ -238,17 +238,13 @@ static void journal_visit(struct prony_bout *bout, const struct prony_live *live
                       (unsigned long long)d->involuntary, (unsigned long long)d->migrations, samples);
 }
 
-static void note_disturbance(struct prony_live *live, struct prony_visit *visit, const struct prony_doings *before,
-                             const struct prony_doings *after)
+/* A visit is judged again when more of them show what is usual for the cell. */
+static void count_marked(struct prony_live *live)
 {
-    struct prony_disturbed *d = &visit->disturbed;
-    d->steal_ns = after->steal_ns - before->steal_ns;
-    d->involuntary = after->involuntary > before->involuntary ? after->involuntary - before->involuntary : 0;
-    d->migrations = after->migrations > before->migrations ? after->migrations - before->migrations : 0;
-    d->marked = prony_pulse_moved(&d->before, &d->after, live->cell->workers > 1, d->why, sizeof d->why);
-    if (!d->marked && d->steal_ns != 0)
-        (void)snprintf(d->why, sizeof d->why, "the hypervisor took %.0f ms", (double)d->steal_ns / 1e6);
-    live->marked += d->marked;
+    prony_switches_judge(live->cell);
+    live->marked = 0;
+    for (unsigned i = 0; i < live->cell->visits_count; i++)
+        live->marked += live->cell->visits[i].disturbed.marked;
 }
 
 static void note_gap(struct prony_bout *bout, uint64_t begun)
@@ -257,33 +253,71 @@ static void note_gap(struct prony_bout *bout, uint64_t begun)
         bout->gaps_ns[bout->gaps++] = (double)(begun - bout->last_end_ns);
 }
 
+/* The machine's state at one end of a visit. The clocks are read right after the pulse, which keeps these two PUs busy:
+ * that of a PU at rest says nothing. */
+struct state {
+    struct prony_doings doings;
+    double khz[2];
+};
+
+/* The visit itself, between two looks at the machine. */
+static bool observe(struct prony_bout *bout, struct prony_live *live, const struct prony_order *order,
+                    struct prony_visit *visit, struct prony_answer *answer)
+{
+    struct prony_cell *cell = live->cell;
+    const struct prony_slot *slots = prony_board_slots(live->client.arena.base);
+    struct prony_disturbed *disturbed = &visit->disturbed;
+    struct prony_error error = {0, ""};
+    struct state before = {.doings = {0, NULL}}, after = {.doings = {0, NULL}};
+    uint64_t asked;
+    int pair[2];
+    bool done = false;
+    pulse_pair(cell, pair);
+    disturbed->before = prony_pulser_take(&bout->pulser, pair[0], pair[1]);
+    prony_clocks_read("", pair, before.khz);
+    if (prony_doings_read("", cell, slots, &before.doings, &error) != 0) {
+        (void)give_up(bout, live, &error);
+        goto out;
+    }
+    asked = prony_now_ns();
+    visit->t_ns = asked - bout->started_ns;
+    note_gap(bout, asked);
+    if (!ask(bout, live, order, answer))
+        goto out;
+    bout->last_end_ns = prony_now_ns();
+    if (prony_doings_read("", cell, slots, &after.doings, &error) != 0) {
+        (void)give_up(bout, live, &error);
+        goto out;
+    }
+    disturbed->after = prony_pulser_take(&bout->pulser, pair[0], pair[1]);
+    prony_clocks_read("", pair, after.khz);
+    disturbed->marked = prony_pulse_moved(&disturbed->before, &disturbed->after, cell->workers > 1, disturbed->why,
+                                          sizeof disturbed->why);
+    prony_doings_compare(cell, &before.doings, &after.doings, disturbed);
+    prony_clocks_compare(pair, before.khz, after.khz, disturbed);
+    done = true;
+out:
+    prony_doings_free(&before.doings);
+    prony_doings_free(&after.doings);
+    return done;
+}
+
 bool prony_live_visit(struct prony_bout *bout, struct prony_live *live, unsigned block, unsigned samples)
 {
     struct prony_cell *cell = live->cell;
     struct prony_order order = {
         .kind = PRONY_ORDER_VISIT, .samples = samples, .turn = cell->visits_count, .repeats = cell->repeats};
     struct prony_answer answer;
-    struct prony_doings before, after;
     struct prony_visit *visit = next_visit(cell, samples);
-    uint64_t begun = prony_now_ns(), asked;
-    int pair[2];
+    uint64_t begun = prony_now_ns();
     if (visit == NULL)
         return give_up(bout, live, &(struct prony_error){-ENOMEM, "no memory for another visit"});
-    pulse_pair(cell, pair);
     visit->block = block;
     visit->launch = live->launch;
-    visit->disturbed.before = prony_pulser_take(&bout->pulser, pair[0], pair[1]);
-    prony_doings_read(cell, prony_board_slots(live->client.arena.base), &before);
-    asked = prony_now_ns();
-    visit->t_ns = asked - bout->started_ns;
-    note_gap(bout, asked);
-    if (!ask(bout, live, &order, &answer)) {
+    if (!observe(bout, live, &order, visit, &answer)) {
         free(visit->samples_ns);
         return false;
     }
-    bout->last_end_ns = prony_now_ns();
-    prony_doings_read(cell, prony_board_slots(live->client.arena.base), &after);
-    visit->disturbed.after = prony_pulser_take(&bout->pulser, pair[0], pair[1]);
     visit->samples = answer.samples;
     live->sample_ns = 0;
     for (unsigned i = 0; i < answer.samples; i++) {
@@ -291,8 +325,8 @@ bool prony_live_visit(struct prony_bout *bout, struct prony_live *live, unsigned
         live->sample_ns += (double)answer.samples_ns[i] / answer.samples;
     }
     memcpy(visit->phases_ns, answer.phases_ns, sizeof visit->phases_ns);
-    note_disturbance(live, visit, &before, &after);
     cell->visits_count++;
+    count_marked(live);
     take_over_workers(live, visit);
     cell->measured_samples += answer.samples;
     cell->shortfall += answer.shortfall;

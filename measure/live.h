@@ -13,7 +13,7 @@ struct prony_live {
     unsigned number; /* of the cell in the plan */
     struct prony_client client;
     unsigned launch; /* the present one, from 0 */
-    unsigned marked; /* visits that the pulse marked */
+    unsigned marked; /* marked visits */
     bool done;
     uint64_t open_ns, visit_ns; /* what the last opening and the last visit took, all in all */
     double sample_ns;           /* of the last visit: mean */

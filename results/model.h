@@ -62,6 +62,11 @@ int prony_context_redact(struct prony_report *report);
  * cells, in the same order. */
 int prony_stats_add(const struct prony_run *run, json_t *cells);
 
+/* Relative spread in percent between launches, between the visits of a launch, between the samples of a visit; null where
+ * there is one of them only. With `clean`, marked visits are left out. NULL: no memory. */
+json_t *prony_levels_json(const struct prony_cell *cell, bool clean);
+/* The figures of all visits, and of those that are not marked: { all, clean }. */
+json_t *prony_summaries_json(const struct prony_cell *cell);
 /* Laws of scaling fitted to each series of cells that differ in their workers only; an array. */
 json_t *prony_scaling_json(const struct prony_run *run);
 /* A file under way: written as `temporary`, to be renamed to `path`. */

@@ -54,6 +54,20 @@ static void speedup_cell(FILE *out, const struct prony_figure *speedup)
     (void)fputs("</td>", out);
 }
 
+/* How many visits are marked, and what the median would be with or without them. */
+static void marked_say(FILE *out, const struct prony_view_cell *cell)
+{
+    const json_t *stats = json_object_get(cell->json, "stats");
+    bool used = json_is_true(json_object_get(stats, "marked_used"));
+    const json_t *other = json_object_get(json_object_get(stats, "summaries"), used ? "clean" : "all");
+    double median = prony_json_number(other, "median");
+    char text[32];
+    (void)fprintf(out, "<br><small>%u marked", cell->marked);
+    if (isfinite(median))
+        (void)fprintf(out, "; %s %s", used ? "without" : "with all", prony_text_of_ns(median, text, sizeof text));
+    (void)fputs("</small>", out);
+}
+
 static void cell_row(FILE *out, const struct prony_view *view, const struct prony_view_cell *cell)
 {
     static const char *const points[] = {"p50", "p99"};
@@ -78,7 +92,7 @@ static void cell_row(FILE *out, const struct prony_view *view, const struct pron
     }
     (void)fprintf(out, "<td class=n data-v=\"%u\">%u", cell->visits, cell->visits);
     if (cell->marked > 0)
-        (void)fprintf(out, "<br><small>%u marked</small>", cell->marked);
+        marked_say(out, cell);
     (void)fputs("</td><td class=", out);
     prony_html(out, cell->status[0] != '\0' && strpbrk(cell->status, " \"'>") == NULL ? cell->status : "failed");
     (void)fputc('>', out);

@@ -76,14 +76,15 @@ static json_t *figures(const struct prony_cell *cell, const struct series *serie
     free(units);
     counted = cell->need.items > 0 && median > 0;
     return json_pack(
-        "{s:s, s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:n, s:n, s:n, s:n, s:n}", "interval_of",
+        "{s:s, s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:n, s:n, s:n, s:n, s:n, s:o, s:o}", "interval_of",
         launches ? "launches" : "visits", "median", prony_json_real(median), "ci95", prony_json_pair(ci.low, ci.high),
         "coverage", prony_json_real(isfinite(ci.low) ? ci.coverage : NAN), "visits", (int)series->count, "left_out",
         (int)series->marked, "marked_used", series->dirty, "mad", prony_json_real(prony_mad(series->ns, series->count)),
         "half_width_percent", prony_json_real((ci.high - ci.low) / 2 / median * 100), "rate",
         prony_json_real(counted ? items / median * 1e9 : NAN), "rate_ci95",
         prony_json_pair(counted ? items / ci.high * 1e9 : NAN, counted && ci.low > 0 ? items / ci.low * 1e9 : NAN),
-        "speedup", "speedup_ci95", "efficiency", "efficiency_ci95", "baseline");
+        "speedup", "speedup_ci95", "efficiency", "efficiency_ci95", "baseline", "levels",
+        prony_levels_json(cell, !series->dirty), "summaries", prony_summaries_json(cell));
 }
 
 /* Logs of base / cell over the blocks that both visited. Both series are in the order of their blocks. */

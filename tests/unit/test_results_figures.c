@@ -114,6 +114,77 @@ static void marked_visits_are_left_out_while_enough_remain(void **state)
     made_end(&run);
 }
 
+static const json_t *part_of(const struct prony_report *report, size_t i, const char *part, const char *key)
+{
+    return json_object_get(json_object_get(json_object_get(cell_at(report, i), "stats"), part), key);
+}
+
+static void both_summaries_are_there(void **state)
+{
+    static const uint64_t ns[] = {9000, 2000, 2200, 2400, 2600, 2800, 3000, 8000};
+    struct prony_run run;
+    struct prony_report *report;
+    struct prony_cell *cell;
+    const json_t *all, *clean;
+    (void)state;
+    made_begin(&run, 4);
+    cell = timed(&run, &made_thread, 2, 0, ns, 8);
+    cell->visits[0].disturbed.marked = cell->visits[7].disturbed.marked = true;
+    timed(&run, &made_fork, 2, 0, ns, 2)->visits[0].disturbed.marked = true;
+    timed(&run, &made_serial, 1, 0, ns, 8)->outcome = PRONY_FAILED;
+    (void)prony_fail(&run.cells[2].reason, -EBADMSG, "the answer was 41");
+    report = report_of(&run);
+    all = part_of(report, 0, "summaries", "all");
+    clean = part_of(report, 0, "summaries", "clean");
+    assert_float_equal(prony_json_number(all, "visits"), 8, 0);
+    assert_float_equal(prony_json_number(all, "median"), 1350, 1e-9);
+    assert_float_equal(prony_json_end(all, "ci95", 0), 1000, 1e-9);
+    assert_float_equal(prony_json_end(all, "ci95", 1), 4500, 1e-9);
+    assert_float_equal(prony_json_number(clean, "visits"), 6, 0);
+    assert_float_equal(prony_json_number(clean, "median"), 1250, 1e-9);
+    assert_float_equal(prony_json_end(clean, "ci95", 1), 1500, 1e-9);
+    assert_float_equal(stat_of(report, 0, "median"), 1250, 1e-9);
+    clean = part_of(report, 1, "summaries", "clean"); /* one visit: a median, and no interval */
+    assert_float_equal(prony_json_number(clean, "median"), 1000, 1e-9);
+    assert_true(json_is_null(json_object_get(clean, "ci95")));
+    all = part_of(report, 2, "summaries", "all");
+    assert_true(json_is_null(json_object_get(all, "median")));
+    assert_true(json_is_null(part_of(report, 2, "levels", "visit")));
+    prony_report_free(report);
+    made_end(&run);
+}
+
+static void the_spread_is_told_by_level(void **state)
+{
+    /* Launches of three visits: medians 2000, 3000, 3600. Deviations within them: 200, 600 and 360 of those. */
+    static const uint64_t ns[] = {1800, 2000, 2400, 2400, 3000, 4000, 3600, 3240, 3960};
+    static const uint64_t samples[] = {90, 100, 120};
+    struct prony_run run;
+    struct prony_report *report;
+    struct prony_cell *cell;
+    (void)state;
+    made_begin(&run, 4);
+    cell = timed(&run, &made_thread, 2, 0, ns, 9);
+    for (unsigned i = 0; i < 9; i++) {
+        cell->visits[i].launch = i / 3;
+        for (unsigned j = 0; j < 3; j++)
+            cell->visits[i].samples_ns[j] = ns[i] * samples[j] / 100;
+    }
+    (void)timed(&run, &made_fork, 2, 0, ns, 3);
+    cell = timed(&run, &made_serial, 1, 0, ns, 1);
+    cell->visits[0].samples = 1;
+    report = report_of(&run);
+    assert_float_equal(json_number_value(part_of(report, 0, "levels", "launch")), 20, 1e-9); /* 600 of 3000 */
+    assert_float_equal(json_number_value(part_of(report, 0, "levels", "visit")), 10, 1e-9);  /* of 10, 20, 10 */
+    assert_float_equal(json_number_value(part_of(report, 0, "levels", "sample")), 10, 1e-9); /* in every visit */
+    assert_true(json_is_null(part_of(report, 1, "levels", "launch")));                       /* one launch */
+    assert_float_equal(json_number_value(part_of(report, 1, "levels", "visit")), 10, 1e-9);
+    assert_true(json_is_null(part_of(report, 2, "levels", "visit"))); /* one visit, of one sample */
+    assert_true(json_is_null(part_of(report, 2, "levels", "sample")));
+    prony_report_free(report);
+    made_end(&run);
+}
+
 static void a_failed_cell_has_no_figures(void **state)
 {
     static const uint64_t ns[] = {10, 10, 10, 10, 10, 10, 10};
@@ -221,6 +292,8 @@ int main(void)
         cmocka_unit_test(medians_and_intervals),
         cmocka_unit_test(pairs_only_within_blocks),
         cmocka_unit_test(marked_visits_are_left_out_while_enough_remain),
+        cmocka_unit_test(both_summaries_are_there),
+        cmocka_unit_test(the_spread_is_told_by_level),
         cmocka_unit_test(a_failed_cell_has_no_figures),
         cmocka_unit_test(percentiles_need_ten_beyond),
         cmocka_unit_test(what_was_not_counted_is_null),

@@ -94,10 +94,13 @@ static bool in_path(const char *name)
 static int probe(struct prony_error *error)
 {
 #ifdef PRONY_SANITIZED
-    return prony_fail(error, -ENOTSUP, "prony was built with a sanitizer, and valgrind does not run such programs");
+    const bool sanitized = true;
 #else
-    return in_path(command_line[0]) ? 0 : prony_fail(error, -ENOTSUP, "there is no valgrind in PATH: install valgrind");
+    const bool sanitized = false;
 #endif
+    if (sanitized)
+        return prony_fail(error, -ENOTSUP, "prony was built with a sanitizer, and valgrind does not run such programs");
+    return in_path(command_line[0]) ? 0 : prony_fail(error, -ENOTSUP, "there is no valgrind in PATH: install valgrind");
 }
 
 /* Does valgrind run here at all? It knows not every instruction of every CPU. */

@@ -16,7 +16,7 @@
 enum { LEAST_VISITS = 6, PRECISE_VISITS_MOST = 200 };
 static const uint64_t telling_ns = 100000000;
 static const double steady_tolerance = 0.02;
-static const char no_pulse[] = "no pulse of the machine is taken beside external programs: no visit is marked";
+static const char no_pulse[] = "no pulse of the machine is taken beside external programs: only stolen time marks a visit";
 
 /* What wait4 tells of a launch and all the children that it waited for. The peak is that of its largest process. */
 enum event { USER, SYSTEM, PEAK, MINOR, MAJOR, VOLUNTARY, INVOLUNTARY, BLOCKS_IN, BLOCKS_OUT, EVENTS };
@@ -188,23 +188,27 @@ static int take_visit(struct bout *bout, unsigned i)
     static const struct prony_slot nobody; /* the program is gone when its doings are read: its PU's steal is left */
     struct prony_cell *cell = &bout->run->cells[i];
     struct prony_visit *visit = next_visit(bout, cell);
-    struct prony_doings before, after;
-    int code = visit == NULL ? prony_fail(bout->error, -ENOMEM, "no memory for a visit") : 0;
+    struct prony_doings before = {0, NULL}, after = {0, NULL};
+    uint64_t involuntary = 0;
+    int code = visit == NULL ? prony_fail(bout->error, -ENOMEM, "no memory for a visit")
+                             : prony_doings_read("", cell, &nobody, &before, bout->error);
     if (code != 0)
         return code;
-    prony_doings_read(cell, &nobody, &before);
     while (code == 0 && visit->samples < bout->run->method.samples) {
         struct prony_launched launched;
         code = launch(bout, i, &launched);
         if (code == 0) {
             visit->samples_ns[visit->samples++] = launched.wall_ns;
-            visit->disturbed.involuntary += launched.involuntary;
+            involuntary += launched.involuntary;
             code = count(bout, cell, &launched);
         }
         prony_launched_free(&launched);
     }
-    prony_doings_read(cell, &nobody, &after);
-    visit->disturbed.steal_ns = after.steal_ns - before.steal_ns;
+    if (prony_doings_read("", cell, &nobody, &after, NULL) == 0)
+        prony_doings_compare(cell, &before, &after, &visit->disturbed);
+    visit->disturbed.involuntary = involuntary;
+    prony_doings_free(&before);
+    prony_doings_free(&after);
     visit->block = bout->run->blocks;
     if (visit->samples > 0)
         cell->visits_count++;

@@ -16,7 +16,8 @@
 enum { LEAST_VISITS = 6, PRECISE_VISITS_MOST = 200 };
 static const uint64_t telling_ns = 100000000;
 static const double steady_tolerance = 0.02;
-static const char no_pulse[] = "no pulse of the machine is taken beside external programs: only stolen time marks a visit";
+static const char no_pulse[] =
+    "no pulse of the machine is taken beside external programs: only stolen time marks a visit";
 
 /* What wait4 tells of a launch and all the children that it waited for. The peak is that of its largest process. */
 enum event { USER, SYSTEM, PEAK, MINOR, MAJOR, VOLUNTARY, INVOLUNTARY, BLOCKS_IN, BLOCKS_OUT, EVENTS };

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Set-up, all builds, all tests. The tests of all presets run in one ctest, so that its summary, the last thing printed,
-# stands for the whole. CTEST_PARALLEL_LEVEL is honoured; without it tests run one at a time, as many of them fill the
-# machine.
+# stands for the whole. Two tests run at a time; CTEST_PARALLEL_LEVEL says otherwise (a few of them fill the machine, none
+# decides by time).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -62,6 +62,7 @@ done
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=0
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0
+export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-2}
 status=0
 ctest --test-dir "$together" --output-on-failure --no-tests=error --timeout 300 "$@" || status=$?
 exit $status

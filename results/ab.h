@@ -21,10 +21,13 @@ struct prony_ab_telling {
     bool redact;       /* leaves the host's name out of JSON */
 };
 
-/* "table", "json", "md", "html", "junit". -EINVAL for another, naming those. */
+/* "table", "json", "md", "html", "junit", "gab" (github-action-benchmark), "bmf" (Bencher). -EINVAL for another, naming those. */
 int prony_ab_export(const struct prony_ab_telling *telling, const char *format, FILE *out, struct prony_error *error);
 /* The whole as JSON. */
 int prony_ab_json(const struct prony_ab_telling *telling, FILE *out);
+/* The head's medians for tools that keep trends; smaller is better unless the plan says higher. */
+int prony_ab_gab(const struct prony_ab_telling *telling, FILE *out);
+int prony_ab_bmf(const struct prony_ab_telling *telling, FILE *out);
 int prony_ab_format_check(const char *format, struct prony_error *error);
 /* The whole in one word: "regressed", "inconclusive", "improved" or "equivalent"; "failed" or "interrupted" when it was
  * not judged. */

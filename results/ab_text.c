@@ -283,16 +283,17 @@ static int junit(const struct prony_ab_telling *telling, FILE *out)
 static const struct format {
     const char *name;
     int (*write)(const struct prony_ab_telling *telling, FILE *out);
-} formats[] = {{"table", table}, {"json", prony_ab_json}, {"md", markdown}, {"html", page}, {"junit", junit}};
+} formats[] = {{"table", table}, {"json", prony_ab_json}, {"md", markdown},     {"html", page},
+               {"junit", junit}, {"gab", prony_ab_gab},   {"bmf", prony_ab_bmf}};
 
 static const struct format *format_find(const char *name, struct prony_error *error)
 {
-    static const char *const names[] = {"json", "md", "html", "junit", NULL};
+    static const char *const names[] = {"json", "md", "html", "junit", "gab", "bmf", NULL};
     char hint[120];
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (strcmp(formats[i].name, name) == 0)
             return &formats[i];
-    (void)prony_fail(error, -EINVAL, "unknown format '%s'%s (known: json, md, html, junit)", name,
+    (void)prony_fail(error, -EINVAL, "unknown format '%s'%s (known: json, md, html, junit, gab, bmf)", name,
                      prony_text_nearest(name, names, hint, sizeof hint));
     return NULL;
 }

@@ -56,7 +56,7 @@ static const struct runner_option options[] = {
     {0, "cleanup", "CMD", TAKE_TEXT, AT(cleanup), 0, 0, "runs after every launch, also after one that failed", NULL},
     {0, "pin", "PUS", TAKE_TEXT, AT(pin), 0, 0, "PUs the commands may use: 1, 0-2+4 or none (default one PU)", NULL},
     {0, "seed", "N", TAKE_NUMBER, AT(seed), 0, 9e18, "of the order of launches (default 1)", NULL},
-    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0, "json, md, html or junit; into PATH, or on stdout",
+    {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0, "json, md, html, junit, gab or bmf; into PATH, or on stdout",
      "What comes out"},
     {0, "redact", NULL, TAKE_FLAG, AT(redact), 0, 0, "leaves host names out of JSON", NULL},
     {0, "json", NULL, TAKE_FLAG, AT(json), 0, 0, "JSON on stdout instead of a table", NULL},

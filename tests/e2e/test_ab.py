@@ -284,6 +284,18 @@ class Outputs(Comparison):
         self.assertNotIn("a<b", text)
         self.assertTrue(self.prony(*self.RED, "--out", "md", code=1).stdout.startswith("**regressed"))
 
+    def test_formats_for_trends(self):
+        self.prony(*self.RED, "--out", "gab:v.gab", "--out", "bmf:v.bmf", code=1)
+        with open(self.path("v.gab"), encoding="utf-8") as file:
+            rows = json.load(file)
+        self.assertEqual([row["name"] for row in rows], ["a<b", "|c|"])
+        self.assertEqual({type(row["value"]) for row in rows}, {float})
+        self.assertIn("regressed", rows[0]["extra"] + rows[1]["extra"])
+        with open(self.path("v.bmf"), encoding="utf-8") as file:
+            metrics = json.load(file)
+        self.assertEqual({name: metric["latency"]["value"] for name, metric in metrics.items()},
+                         {row["name"]: row["value"] for row in rows})
+
     def test_failure_in_junit(self):
         self.prony("ab", "--base", "true", "--head", "false", "--out", "junit:v.xml", code=3)
         suite = xml.etree.ElementTree.parse(self.path("v.xml")).getroot()[0]

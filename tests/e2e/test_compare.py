@@ -318,6 +318,19 @@ class Imports(Stored):
         self.assertEqual(made["context"]["imported"]["library_build_type"], "debug")
         self.assertIn("debug build", " ".join(made["plan"]["notes"]))
 
+    def test_google_benchmark_s_nan_is_no_number(self):
+        original = self.original("gbench.json")
+        for row in original["benchmarks"]:
+            row["a \"NaN\" counter"] = float("nan")
+            row["less"] = float("-inf")
+        text = json.dumps(original)
+        self.assertIn("NaN", text)
+        self.write("nan.json", text)
+        self.assertIn("copy/64", self.prony("report", "nan.json", "--out", "csv").stdout)
+        original["benchmarks"][0]["real_time"] = float("nan")
+        self.write("nan.json", json.dumps(original))
+        self.prony("report", "nan.json", code=2)
+
     def test_hyperfine(self):
         made, cells = self.read("hyperfine.json")
         first = self.original("hyperfine.json")["results"][0]

@@ -6,9 +6,9 @@
 #include "runner/command.h"
 #include "runner/folder.h"
 #include "runner/plan.h"
+#include "runner/shared.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -91,31 +91,10 @@ static const char *const examples[] = {"prony run quick",
                                        "where the time went and when: profile/ in the report's folder",
                                        NULL};
 
-static volatile int interrupted;
-
-/* Sets the flag that the measuring loop looks at; a second Ctrl-C changes nothing. */
-static void on_signal(int number)
-{
-    interrupted = number;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGHUP, &action, NULL);
-}
-
 static void show_progress(void *context, double done, int64_t left_ns, const struct prony_cell *cell)
 {
-    char left[32] = "";
     (void)context;
-    if (left_ns >= 0)
-        (void)snprintf(left, sizeof left, "%lld:%02lld left", (long long)(left_ns / 60000000000),
-                       (long long)(left_ns / 1000000000 % 60));
-    prony_progress("%3.0f%%  %-11s  %.48s", 100 * done, left, cell == NULL ? "" : cell->id);
+    runner_progress(done, left_ns, cell == NULL ? "" : cell->id);
 }
 
 /* The profile of a cell goes to the disk at once, so that only one is ever in memory. */
@@ -236,7 +215,7 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     struct runner_folder folder;
     char journal[1100];
     struct prony_watch watch = {.journal = journal,
-                                .interrupt = &interrupted,
+                                .interrupt = &runner_interrupted,
                                 .progress = show_progress,
                                 .profiled = keep_profile,
                                 .context = &folder};
@@ -258,7 +237,7 @@ static int measure(const struct runner_request *request, struct prony_run *run, 
     if (runner_folder_make(request->folder, run->suite, &folder, &error) != 0)
         return runner_say(&error);
     (void)snprintf(journal, sizeof journal, "%s/journal", folder.path);
-    catch_signals();
+    runner_catch_signals();
     broken = examine_and_measure(run, &watch, findings, &found, &error) != 0;
     if (broken) {
         code = runner_say(&error);

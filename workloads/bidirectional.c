@@ -23,9 +23,9 @@ static int exchange_pieces(struct wire *wire, const struct sides *sides, struct 
     wire_stamp(sides->out, wire->size, number);
     for (uint64_t at = 0; at < wire->size; at += PIECE) {
         uint64_t bytes = wire->size - at < PIECE ? wire->size - at : PIECE;
-        int64_t got = wire->channel->send(flow->end, sides->out + at, bytes, -1);
+        int64_t got = wire_put(wire, flow->end, sides->out + at, bytes);
         if (got >= 0)
-            got = wire->channel->recv(flow->end, sides->in + at, bytes, -1);
+            got = wire_get(wire, flow->end, sides->in + at, bytes, -1);
         if (got < 0)
             return (int)got;
     }

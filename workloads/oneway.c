@@ -23,7 +23,7 @@ static int send_all(struct wire *wire, struct times *times, uint64_t hi)
 {
     int code = 0;
     for (uint64_t i = 0; i < hi && code == 0; i++) {
-        times->sent[i % TIMES] = prony_now_ns();
+        __atomic_store_n(&times->sent[i % TIMES], prony_now_ns(), __ATOMIC_RELAXED);
         code = wire_send(wire, wire->worker->attached, i);
         if (code == 0)
             code = wire_told(wire, wire->worker->attached, i + 1);
@@ -33,13 +33,15 @@ static int send_all(struct wire *wire, struct times *times, uint64_t hi)
     return code;
 }
 
-/* The sender waits for the answer to the last of them, so its times are at rest. */
+/* The sender waits for the answer to the last of them, so its times are at rest: the messages order them. Where a channel
+ * loses, it may have gone on: a time is then that of a later message, which has not come, and is left out. */
 static void compare(struct wire *wire, const struct times *times, uint64_t *came, unsigned n)
 {
     struct prony_histogram *latency = prony_at(wire->worker, wire->worker->latency.off);
     for (unsigned i = 0; i < n; i++) {
-        if (came[i] > times->sent[i])
-            prony_histogram_record(latency, came[i] - times->sent[i]);
+        uint64_t sent = __atomic_load_n(&times->sent[i], __ATOMIC_RELAXED);
+        if (came[i] > sent)
+            prony_histogram_record(latency, came[i] - sent);
         came[i] = 0;
     }
 }

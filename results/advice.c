@@ -32,7 +32,27 @@ static struct prony_figure cpu_of(const struct prony_view_cell *cell)
                                  prony_json_end(cpu, "ci95", 1)};
 }
 
-/* All cells of the workload at this size, the least first. wait NULL: any. */
+static bool same_way(const struct prony_view_cell *a, const struct prony_view_cell *b)
+{
+    return strcmp(prony_json_string(a->json, "channel"), prony_json_string(b->json, "channel")) == 0 &&
+           strcmp(prony_json_string(wire_of(a), "wait"), prony_json_string(wire_of(b), "wait")) == 0;
+}
+
+/* Leaves of each way only its first cell: engines and placements may have carried it several times. */
+static unsigned distinct(struct runner_up *found, unsigned n)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < n; i++) {
+        bool known = false;
+        for (unsigned k = 0; k < kept && !known; k++)
+            known = same_way(found[k].cell, found[i].cell);
+        if (!known)
+            found[kept++] = found[i];
+    }
+    return kept;
+}
+
+/* The ways to carry the workload at this size, the least first. wait NULL: any. */
 static unsigned gather(const struct prony_view *view, const char *workload, double size, const char *wait, bool cpu,
                        struct runner_up *found)
 {
@@ -47,7 +67,7 @@ static unsigned gather(const struct prony_view *view, const char *workload, doub
         n += !isnan(found[n].figure.value);
     }
     qsort(found, n, sizeof *found, by_figure);
-    return n;
+    return distinct(found, n);
 }
 
 /* The size nearest to `wanted` from below; the least there is; NaN: the workload was not measured. */
@@ -154,10 +174,23 @@ static void ask(FILE *out, const struct prony_view *view, const char *workload, 
     }
 }
 
+bool prony_view_has_choice(const struct prony_view *view)
+{
+    const struct prony_view_cell *first = NULL;
+    for (unsigned i = 0; i < view->count; i++) {
+        if (wire_of(&view->cell[i]) == NULL)
+            continue;
+        if (first != NULL && !same_way(first, &view->cell[i]))
+            return true;
+        first = first == NULL ? &view->cell[i] : first;
+    }
+    return false;
+}
+
 const char *prony_view_advice(const struct prony_view *view, char *text, size_t bytes)
 {
     struct runner_up *found = calloc(view->count + 1u, sizeof *found);
-    FILE *out = found == NULL ? NULL : fmemopen(text, bytes, "w");
+    FILE *out = found == NULL || !prony_view_has_choice(view) ? NULL : fmemopen(text, bytes, "w");
     text[0] = '\0';
     if (out != NULL) {
         ask(out, view, "pingpong", 64, "For small messages, there and back", false, found);

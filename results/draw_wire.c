@@ -124,7 +124,7 @@ void prony_draw_sizes(const struct prony_drawing *drawing)
 bool prony_draw_cost_wanted(const struct prony_view *view, const struct prony_view_group *group)
 {
     return strcmp(group->workload, "pingpong") == 0 && group->count > 1 &&
-           wire_of(prony_view_at(view, group, 1)) != NULL;
+           wire_of(prony_view_at(view, group, 1)) != NULL && prony_view_has_choice(view);
 }
 
 /* The front: nobody to the left of it is faster. Cells come by falling rate, so by rising time. */

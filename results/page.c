@@ -71,11 +71,24 @@ static void banners(FILE *out, const struct prony_report *report, const struct p
             view->marked_visits, view->visits);
 }
 
-/* A line for each workload whose cells differ in their workers; nothing where there is none. */
+/* A line for each workload whose cells differ in their workers; one for all when no law could be fitted; nothing where
+ * there are no such cells. */
 static void scaling_part(FILE *out, const struct prony_view *view)
 {
-    char text[512];
-    unsigned said = 0;
+    char text[512], reason[512] = "";
+    unsigned said = 0, fitted = 0;
+    for (unsigned g = 0; g < view->groups; g++) {
+        fitted += prony_view_scaling_say(view, &view->group[g], false, text, sizeof text)[0] != '\0';
+        if (reason[0] == '\0')
+            (void)prony_view_scaling_say(view, &view->group[g], true, reason, sizeof reason);
+    }
+    if (fitted == 0) {
+        (void)fputs(reason[0] != '\0' ? "<h2 id=scaling>Scaling</h2>\n<p class=how>No law of scaling is fitted; " : "",
+                    out);
+        prony_html(out, reason);
+        (void)fputs(reason[0] != '\0' ? ".</p>\n" : "", out);
+        return;
+    }
     for (unsigned g = 0; g < view->groups && said < SHORT_MAX; g++) {
         if (prony_view_scaling_say(view, &view->group[g], true, text, sizeof text)[0] == '\0')
             continue;

@@ -48,8 +48,10 @@ unsigned prony_view_tied(const struct prony_view_cell **racers, unsigned n);
 /* Which engine was fastest, in words; no winner where intervals overlap. "" when nothing was measured. */
 const char *prony_view_verdict(const struct prony_view *view, const struct prony_view_group *group, char *text,
                                size_t bytes);
-/* Which way processes should talk here: for small messages, for large ones, for the least CPU time. "" when none were
- * sent. */
+/* Did more than one way carry messages: another channel, or another wait? */
+bool prony_view_has_choice(const struct prony_view *view);
+/* Which way processes should talk here: for small messages, for large ones, for the least CPU time. "" when there was
+ * no choice. */
 const char *prony_view_advice(const struct prony_view *view, char *text, size_t bytes);
 /* How the group's fastest series scales, in one line; "" when nothing was fitted. With `whole`, says why not. */
 const char *prony_view_scaling_say(const struct prony_view *view, const struct prony_view_group *group, bool whole,

@@ -3,7 +3,7 @@
  * Messages with boundaries. Signals of one number coalesce; the slots are looked at before each wait, so that none is
  * missed, and messages already there cost no wait. Signal handlers are not used. SIGUSR2 is blocked in the attaching
  * thread until detach. */
-#include "channels/box.h"
+#include "channels/ear.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -20,39 +20,6 @@ struct signal_end {
     struct prony_box box; /* first: sent to and received from as a box */
     bool masked;
 };
-
-/* Who receives of a way, in its own part. */
-struct ear {
-    int32_t pid, tid;
-};
-
-static struct ear *ear_of(struct prony_box_way *way)
-{
-    return (struct ear *)(void *)way->own;
-}
-
-static void poke(struct prony_box_way *way)
-{
-    int32_t tid = __atomic_load_n(&ear_of(way)->tid, __ATOMIC_SEQ_CST);
-    if (tid != 0)
-        (void)syscall(SYS_tgkill, ear_of(way)->pid, tid, SIGUSR2);
-}
-
-/* A receiver that has not come yet looks at the slots when it comes. */
-static int signal_ring(struct prony_box *box)
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    poke(box->way[PRONY_OUT]);
-    return 0;
-}
-
-static sigset_t signals(void)
-{
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGUSR2);
-    return set;
-}
 
 static int signal_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 {

@@ -3,7 +3,7 @@
  * Messages with boundaries. Signals of one number coalesce; the slots are looked at before each read, so that none is
  * missed. A signalfd tells the thread that reads it of its own signals: the end is used by the thread that attached it. A
  * read without a limit cannot be told of the peer's end: a keeper signals then. SIGUSR2 is blocked until detach. */
-#include "channels/box.h"
+#include "channels/ear.h"
 
 #include "channels/keeper.h"
 
@@ -26,39 +26,6 @@ struct signal_end {
     int fd;
     bool masked;
 };
-
-/* Who receives of a way, in its own part. */
-struct ear {
-    int32_t pid, tid;
-};
-
-static struct ear *ear_of(struct prony_box_way *way)
-{
-    return (struct ear *)(void *)way->own;
-}
-
-static void poke(struct prony_box_way *way)
-{
-    int32_t tid = __atomic_load_n(&ear_of(way)->tid, __ATOMIC_SEQ_CST);
-    if (tid != 0)
-        (void)syscall(SYS_tgkill, ear_of(way)->pid, tid, SIGUSR2);
-}
-
-/* A receiver that has not come yet looks at the slots when it comes. */
-static int signal_ring(struct prony_box *box)
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    poke(box->way[PRONY_OUT]);
-    return 0;
-}
-
-static sigset_t signals(void)
-{
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGUSR2);
-    return set;
-}
 
 static int signal_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 {

@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 #define SPINS 2000u          /* looks before an adaptive worker sleeps: about 50 us */
+#define YIELD_LOOKS 20u      /* as many looks as a yield takes time */
 #define SPINS_CROWDED 50u    /* the same where workers outnumber processors */
 #define START_NS 10000000000 /* a worker that is not there after this long never comes */
+#define EXIT_NS 100000000    /* a process that leaves is gone after this long */
+#define EXIT_YIELDS 200u     /* looks for it that do not sleep */
 #define EARLY_DEATHS 100u    /* in a row, before they were at work: give up */
 
 uint64_t prony_crew_area(unsigned workers)
@@ -48,7 +51,10 @@ static void work(struct prony_body *me)
         } else if (__atomic_load_n(&hall->closing, __ATOMIC_ACQUIRE) != 0) {
             return;
         } else if (me->looks++ < me->crew->spins && __atomic_load_n(&hall->parked, __ATOMIC_RELAXED) == 0) {
-            prony_pause();
+            if (!me->yields)
+                prony_pause();
+            else if (sched_yield() == 0)
+                me->looks += YIELD_LOOKS;
         } else {
             prony_crew_rest(me);
             me->looks = 0;
@@ -71,6 +77,7 @@ static void live(struct prony_body *me, unsigned index, unsigned generation)
     me->worker.engine = me;
     me->worker.ops = &me->crew->trade->ops;
     me->desk = &me->crew->desks[index];
+    me->yields = me->crew->crowded || prony_crew_beside(me->crew, index);
     if (setup->started != NULL)
         code = setup->started(&me->worker);
     if (code == 0) {
@@ -202,27 +209,42 @@ static int await_ready(struct prony_crew *crew, struct prony_error *error)
     return 0;
 }
 
-static unsigned spins_of(const struct prony_crew *crew)
+/* More workers than processors for them, or as many and the caller may sit on any? */
+static bool is_crowded(const struct prony_crew *crew)
 {
     const int *pus = crew->setup->pus;
     cpu_set_t allowed;
-    if (crew->policy.idle != PRONY_IDLE_ADAPTIVE)
-        return crew->policy.idle == PRONY_IDLE_SPIN ? UINT32_MAX : 0;
     for (unsigned i = 1; pus != NULL && i < crew->workers; i++)
         for (unsigned j = 0; j < i && pus[i] >= 0; j++)
             if (pus[i] == pus[j])
-                return SPINS_CROWDED;
-    if ((pus == NULL || pus[0] < 0) && sched_getaffinity(0, sizeof allowed, &allowed) == 0 &&
-        (unsigned)CPU_COUNT(&allowed) < crew->workers)
-        return SPINS_CROWDED;
-    return SPINS;
+                return true;
+    return (pus == NULL || pus[0] < 0) && sched_getaffinity(0, sizeof allowed, &allowed) == 0 &&
+           (unsigned)CPU_COUNT(&allowed) < crew->workers + (crew->setup->caller_pu < 0);
+}
+
+static unsigned spins_of(const struct prony_crew *crew)
+{
+    if (crew->policy.idle != PRONY_IDLE_ADAPTIVE)
+        return crew->policy.idle == PRONY_IDLE_SPIN ? UINT32_MAX : 0;
+    return crew->crowded ? SPINS_CROWDED : SPINS;
+}
+
+/* A caller that looks while a worker waits for the same processor holds up what it waits for. */
+static unsigned patience_of(const struct prony_crew *crew)
+{
+    for (unsigned i = 0; i < crew->workers; i++)
+        if (prony_crew_beside(crew, i))
+            return 0;
+    return crew->crowded && crew->spins > SPINS_CROWDED ? SPINS_CROWDED : crew->spins;
 }
 
 int prony_crew_open(struct prony_crew *crew, struct prony_error *error)
 {
     int code = 0;
     crew->workers = crew->setup->workers;
+    crew->crowded = is_crowded(crew);
     crew->spins = spins_of(crew);
+    crew->patience = patience_of(crew);
     crew->hall = (struct prony_hall *)(void *)(crew->setup->base + crew->setup->area.off);
     crew->desks = (struct prony_desk *)(void *)(crew->hall + 1);
     crew->mates = calloc(crew->workers, sizeof *crew->mates);
@@ -234,7 +256,7 @@ int prony_crew_open(struct prony_crew *crew, struct prony_error *error)
         if ((code = start(crew, i)) != 0)
             (void)prony_fail(error, code, "cannot start worker %u: %s", i, strerrordesc_np(-code));
     }
-    if (code == 0)
+    if (code == 0 && crew->setup->started != NULL) /* else nothing can fail any more, and work need not wait */
         code = await_ready(crew, error);
     if (code != 0)
         (void)prony_crew_close(crew, prony_deadline(1000000000));
@@ -331,15 +353,30 @@ void prony_crew_kill(struct prony_crew *crew, unsigned index, bool cancelled)
 static bool all_left(void *context, bool sleep)
 {
     struct prony_crew *crew = context;
-    bool processes = crew->policy.staff == PRONY_PROCESSES;
+    const bool processes = crew->policy.staff == PRONY_PROCESSES;
     (void)sleep;
     for (unsigned i = 0; i < crew->workers; i++) {
         struct prony_mate *mate = &crew->mates[i];
         int32_t ready = __atomic_load_n(&crew->desks[i].ready, __ATOMIC_ACQUIRE);
-        if (mate->life == PRONY_ALIVE && (ready == 0 || ready == 1 || (processes && !gone(mate))))
+        if (mate->life == PRONY_ALIVE && (ready == 0 || ready == 1) && !(processes && gone(mate)))
             return false;
     }
     return true;
+}
+
+/* Sees a process off: one that said that it leaves has only to exit; any other, and one that is stuck there, is killed. */
+static void see_off(struct prony_crew *crew, unsigned index)
+{
+    struct prony_mate *mate = &crew->mates[index];
+    const uint64_t end = prony_deadline(EXIT_NS);
+    unsigned looks = 0;
+    if (__atomic_load_n(&crew->desks[index].ready, __ATOMIC_ACQUIRE) == 1)
+        prony_crew_kill(crew, index, true);
+    while (!gone(mate)) {
+        if (prony_now_ns() > end)
+            prony_crew_kill(crew, index, true);
+        (void)(looks++ < EXIT_YIELDS ? sched_yield() : usleep(100));
+    }
 }
 
 int prony_crew_close(struct prony_crew *crew, uint64_t deadline)
@@ -353,9 +390,7 @@ int prony_crew_close(struct prony_crew *crew, uint64_t deadline)
     for (unsigned i = 0; i < crew->workers; i++) {
         struct prony_mate *mate = &crew->mates[i];
         if (mate->life == PRONY_ALIVE && crew->policy.staff == PRONY_PROCESSES) {
-            prony_crew_kill(crew, i, true);
-            while (!gone(mate))
-                (void)usleep(100);
+            see_off(crew, i);
         } else if (mate->life == PRONY_ALIVE && code == 0) {
             (void)pthread_join(mate->thread, NULL);
             free(mate->body);

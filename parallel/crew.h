@@ -30,8 +30,8 @@ struct prony_desk {
     alignas(64) uint32_t call;
     int32_t answer;              /* of its gang kernel */
     int32_t ready;               /* 0 starting, 1 at work, 2 left, or the -errno of `started` */
-    alignas(64) uint32_t asleep; /* futex: 1 while it sleeps */
-    uint32_t ticket;             /* of its last kid */
+    alignas(64) uint32_t asleep; /* futex: 1 while it sleeps; the caller reads it all the time, so it lies alone */
+    alignas(64) uint32_t ticket; /* of its last kid */
     uint32_t turns;              /* tasks begun and ended: moves when slot->held does */
     uint64_t intent; /* the future that it is just claiming or completing; with slot->held all that it can hold */
     /* map: */
@@ -64,6 +64,7 @@ struct prony_body {
     struct prony_desk *desk;
     uint32_t last_round;
     uint32_t looks; /* idle looks since its last work */
+    bool yields;    /* it shares the caller's PU: looks on, but never while the caller could run */
     uint64_t head;  /* of its inbox */
 };
 
@@ -97,6 +98,8 @@ struct prony_crew {
     struct prony_hall *hall;
     struct prony_desk *desks;
     unsigned workers, spins;
+    bool crowded;             /* more threads than processors: who looks for work yields */
+    unsigned patience;        /* the caller's looks before it sleeps: none where it keeps a processor from a worker */
     struct prony_span chunks; /* futures in it are chunks of a map: items are counted, not tasks */
     /* The caller's own, on lines that no worker reads: */
     alignas(64) struct prony_mate *mates;
@@ -121,7 +124,9 @@ uint64_t prony_deadline(int64_t timeout_ns);
 void prony_crew_rest(struct prony_body *me);
 void prony_crew_wake(struct prony_crew *crew, unsigned index);
 void prony_crew_wake_some(struct prony_crew *crew, unsigned n);
-void prony_crew_tell(struct prony_crew *crew); /* the caller may want to look again */
+bool prony_crew_beside(const struct prony_crew *crew, unsigned index); /* does it share the caller's PU? */
+void prony_crew_wake_beside(struct prony_crew *crew);                  /* before the caller sleeps */
+void prony_crew_tell(struct prony_crew *crew);                         /* the caller may want to look again */
 void prony_crew_ring(struct prony_crew *crew);
 /* Blocks the caller until done(context, ...) holds: 0, -ETIMEDOUT, or why the crew is broken. It is called with `sleep`
  * before the caller sleeps, to leave marks that ring the bell. */
@@ -152,6 +157,17 @@ int prony_crew_cancel(struct prony_crew *crew, uint64_t future, int stop);
 static inline struct prony_body *prony_body_of(struct prony_worker *worker)
 {
     return (struct prony_body *)worker->engine;
+}
+
+/* Fetches a line to write to. The compiler's own prefetch fetches it for reading where it does not know the processor,
+ * and a second trip is needed then; processors that lack this instruction take it as a hint without effect. */
+static inline void prony_fetch_to_write(const void *line)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" ::"m"(*(const char *)line));
+#else
+    __builtin_prefetch(line, 1);
+#endif
 }
 
 /* Copies of tasks that others may overwrite meanwhile: word by word, so that a torn copy is detected and not undefined. */

@@ -198,6 +198,9 @@ static bool mark(struct prony_future *future)
 
 static bool all_done(struct waiting *waiting, bool sleep)
 {
+    if (waiting->first < waiting->n && !sleep && /* one line to look at, not each that a worker is about to take */
+        prony_future_phase(prony_crew_future(waiting->crew, waiting->futures[waiting->n - 1])) != PRONY_DONE)
+        return false;
     while (waiting->first < waiting->n) {
         struct prony_future *future = prony_crew_future(waiting->crew, waiting->futures[waiting->first]);
         if (prony_future_phase(future) != PRONY_DONE)
@@ -234,7 +237,8 @@ int prony_crew_wait(struct prony_crew *crew, const uint64_t *futures, unsigned n
         return -EINVAL;
     if (enough(&waiting, false))
         return 0;
-    if (timeout_ns == 0) { /* a poll: looks for the dead now and then */
+    prony_crew_wake_beside(crew); /* who shares the caller's PU begins when the caller sleeps, and helps the others */
+    if (timeout_ns == 0) {        /* a poll: looks for the dead now and then */
         if (crew->polls++ % 64 == 0)
             prony_crew_reap(crew);
         return enough(&waiting, false) ? 0 : crew->broken != 0 ? crew->broken : -ETIMEDOUT;

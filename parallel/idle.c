@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 
-#define LOOK_NS 2000000 /* how often a sleeping caller looks for dead processes */
+#define LOOK_NS 2000000  /* how often a sleeping caller looks for dead processes */
+#define DRAIN_YIELDS 50u /* looks of a caller that drains, before it sleeps between them */
 
 uint64_t prony_deadline(int64_t timeout_ns)
 {
@@ -55,6 +57,19 @@ void prony_crew_wake_some(struct prony_crew *crew, unsigned n)
     }
 }
 
+bool prony_crew_beside(const struct prony_crew *crew, unsigned index)
+{
+    const struct prony_setup *setup = crew->setup;
+    return setup->pus != NULL && setup->caller_pu >= 0 && setup->pus[index] == setup->caller_pu;
+}
+
+void prony_crew_wake_beside(struct prony_crew *crew)
+{
+    for (unsigned i = 0; crew->setup->pus != NULL && i < crew->workers; i++)
+        if (prony_crew_beside(crew, i))
+            prony_crew_wake(crew, i);
+}
+
 void prony_crew_ring(struct prony_crew *crew)
 {
     __atomic_fetch_add(&crew->hall->bell, 1, __ATOMIC_SEQ_CST);
@@ -83,7 +98,7 @@ static int64_t nap(const struct prony_crew *crew, uint64_t deadline)
 int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool sleep), void *context, uint64_t deadline)
 {
     struct prony_hall *hall = crew->hall;
-    for (unsigned i = 0; i < crew->spins && crew->broken == 0; i++) {
+    for (unsigned i = 0; i < crew->patience && crew->broken == 0; i++) {
         if (done(context, false))
             return 0;
         if (deadline != UINT64_MAX && (i & 63u) == 63u && prony_now_ns() >= deadline)
@@ -92,6 +107,9 @@ int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool s
             prony_crew_reap(crew);
         prony_pause();
     }
+    for (unsigned i = 0; crew->draining && i < DRAIN_YIELDS; i++, (void)sched_yield())
+        if (done(context, false))
+            return 0;
     for (;;) {
         uint32_t bell = __atomic_load_n(&hall->bell, __ATOMIC_SEQ_CST);
         int64_t left = nap(crew, deadline);

@@ -32,10 +32,25 @@ static void confirm(struct prony_desk *desks, uint64_t cursor)
         ;
 }
 
+/* Threads do not die alone, so nobody asks who had which chunk: one addition hands it out. The cursor runs past the end
+ * by at most a chunk a worker. */
+static bool take_plain(const struct prony_body *me, struct prony_round *round, int64_t *lo, int64_t *hi)
+{
+    const int64_t chunk = round->chunk, items = round->items, first = round->task.lo;
+    const int64_t at = (int64_t)(__atomic_fetch_add(&round->cursor, (uint64_t)chunk << 16, __ATOMIC_SEQ_CST) >> 16);
+    *lo = first + at;
+    *hi = first + (at + chunk < items ? at + chunk : items);
+    __atomic_store_n(&me->worker.slot->lo, *lo, __ATOMIC_RELAXED);
+    return at < items;
+}
+
 /* Takes the next chunk: [*lo, *hi). slot->lo holds what is being taken before it is. */
 static bool take(struct prony_body *me, struct prony_round *round, int64_t *lo, int64_t *hi)
 {
-    uint64_t cursor = __atomic_load_n(&round->cursor, __ATOMIC_SEQ_CST);
+    uint64_t cursor;
+    if (round->plain)
+        return take_plain(me, round, lo, hi);
+    cursor = __atomic_load_n(&round->cursor, __ATOMIC_SEQ_CST);
     for (;;) {
         int64_t at = (int64_t)(cursor >> 16), next;
         if (at >= round->items)
@@ -170,7 +185,8 @@ static void open_round(struct prony_pool *pool, const struct prony_task *task, i
     pool->lost = (struct prony_tally){0, 0, 0, 0};
     round->task = *task;
     round->items = task->hi - task->lo;
-    round->chunk = chunk;
+    round->chunk = chunk < round->items ? chunk : round->items;
+    round->plain = chunk > 0 && chunk <= ITEMS_MOST / PRONY_POOL_WORKERS && pool->crew.policy.staff == PRONY_THREADS;
     round->least = round->items / (int64_t)(FINEST * pool->crew.workers);
     round->least = round->least < 1 ? 1 : round->least;
     __atomic_store_n(&round->cursor, 0, __ATOMIC_SEQ_CST);

@@ -10,6 +10,7 @@
 #define RUN 16u         /* tasks put into one inbox before the next one's turn */
 #define TELL 64u        /* done tasks before a caller who waits for room is told */
 #define STEAL_LOOKS 32u /* idle looks before a worker takes from other inboxes */
+#define AHEAD 6u        /* entries from here to the one whose future is fetched early: it lies in the caller's cache */
 
 static uint64_t line(uint64_t bytes)
 {
@@ -33,9 +34,12 @@ static struct prony_task *entry_at(struct prony_inbox *inbox, uint64_t head)
 static bool serve_inbox(struct prony_body *me)
 {
     struct prony_inbox *inbox = &prony_pool_of(me)->inbox[me->worker.index];
-    struct prony_task *entry = entry_at(inbox, me->head);
+    const struct prony_task *entry = entry_at(inbox, me->head), *next;
     if (entry == NULL)
         return false;
+    next = entry_at(inbox, me->head + AHEAD);
+    if (next != NULL)
+        prony_fetch_to_write(prony_at(&me->worker, __atomic_load_n(&next->future, __ATOMIC_RELAXED)));
     if (prony_future_claim(me, entry))
         prony_future_run(me, entry);
     if (++me->head % TELL != 0) {
@@ -73,7 +77,7 @@ static bool serve(struct prony_body *me)
     struct prony_pool *pool = prony_pool_of(me);
     if (serve_inbox(me) || prony_map_serve(me) || prony_nest_serve(me))
         return true;
-    if (me->looks % STEAL_LOOKS != STEAL_LOOKS - 1 && me->crew->spins > STEAL_LOOKS)
+    if (!me->yields && me->looks % STEAL_LOOKS != STEAL_LOOKS - 1 && me->crew->spins > STEAL_LOOKS)
         return false;
     for (unsigned i = 1; i < me->worker.count; i++)
         if (serve_peer(me, &pool->inbox[(me->worker.index + i) % me->worker.count]))
@@ -169,14 +173,25 @@ static bool any_room(void *context, bool sleep)
     return room;
 }
 
+/* How much a worker has to do, as far as it matters to the next run. Its head is looked at only where the last look
+ * does not tell that there is room: the line is the worker's. One that shares the caller's PU comes last, since it cannot
+ * work while the caller does. */
+static uint64_t load_of(struct prony_pool *pool, unsigned i)
+{
+    uint64_t load = pending(pool, i, false);
+    if (load > RUN)
+        load = pending(pool, i, true);
+    return prony_crew_beside(&pool->crew, i) && load < PRONY_INBOX ? PRONY_INBOX - RUN + load / RUN : load;
+}
+
 /* The inbox whose turn it is, or a following one that is emptier. */
 static unsigned choose(struct prony_pool *pool)
 {
     unsigned best = pool->next, workers = pool->crew.workers;
-    uint64_t least = pending(pool, best, true);
+    uint64_t least = load_of(pool, best);
     for (unsigned i = 1; i < workers && least > 0; i++) {
         unsigned at = (pool->next + i) % workers;
-        uint64_t its = pending(pool, at, true);
+        uint64_t its = load_of(pool, at);
         if (its < least) {
             least = its;
             best = at;
@@ -202,8 +217,10 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
         unsigned run = n < RUN ? n : RUN;
         run = room < run ? (unsigned)room : run;
         if (run == 0 || pool->crew.broken != 0) {
-            int code =
-                pool->crew.broken != 0 ? pool->crew.broken : prony_crew_await(&pool->crew, any_room, pool, UINT64_MAX);
+            int code = pool->crew.broken;
+            prony_crew_wake_beside(&pool->crew);
+            if (code == 0)
+                code = prony_crew_await(&pool->crew, any_room, pool, UINT64_MAX);
             if (code != 0) {
                 refuse(pool, tasks, n, code);
                 return code;
@@ -213,10 +230,14 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
         for (unsigned k = 0; k < run; k++, pool->tail[i]++) {
             uint64_t tail = pool->tail[i];
             uint32_t lap = (tail / PRONY_INBOX) % 2 == 0 ? PRONY_LAP : 0;
-            uint32_t ticket = prony_future_queue(&pool->crew, tasks[k].future, ++pool->crew.ticket);
+            uint32_t ticket;
+            if (k + AHEAD < n)
+                prony_fetch_to_write(prony_crew_future(&pool->crew, tasks[k + AHEAD].future));
+            ticket = prony_future_queue(&pool->crew, tasks[k].future, ++pool->crew.ticket);
             prony_task_store(&pool->inbox[i].entry[tail % PRONY_INBOX], &tasks[k], ticket | lap);
         }
-        prony_crew_wake(&pool->crew, i);
+        if (!prony_crew_beside(&pool->crew, i))
+            prony_crew_wake(&pool->crew, i);
         tasks += run;
         n -= run;
     }

@@ -34,6 +34,7 @@ struct prony_round {
     alignas(64) uint32_t open; /* its number; 0: closed */
     int64_t items, chunk;      /* chunk 0: guided */
     int64_t least;             /* of a guided chunk */
+    bool plain;                /* chunks need no owner */
     struct prony_task task;
     alignas(64) uint64_t cursor;
 };

@@ -1,0 +1,43 @@
+/* One engine under one metric, in a process of its own: prints the value, for scripts/bench/engines.py to compare.
+ *
+ *   engines ENGINE METRIC        ENGINE: thread fork openmp floor
+ *
+ * submit     tasks a second, each with a future of its own; one worker on the second PU, the caller on the first
+ * map        items a second of squaring 1,000,000 numbers, default chunk, over 2 workers x a serial loop in between
+ * hot        ns from submit to result, median; the worker on the second PU; its floor is the two-line ping-pong
+ * idle       the same after 1 ms without work; its floor is a futex wake of a thread that sleeps on the second PU
+ * idle-cpu   CPU time of the process over those gaps, in cores
+ * life       ns to start 2 workers, run one task and stop; its floor is 2 x (pthread_create, join) or (fork, wait)
+ * copy       tasks a second that copy 64 KiB from one place to another; its floor is memcpy on one core
+ * grain-T, unit-T   efficiency of a parallel loop of T ns items: ideal time / measured time; unit: chunks of 1
+ *
+ * openmp is libgomp as it is in any program: its caller is one of its two workers. */
+#include "engines.h"
+
+int first_pu, second_pu;
+
+int main(int argc, char **argv)
+{
+    cpu_set_t allowed;
+    int pus = 0;
+    double value = 0;
+    if (argc != 3)
+        fail("usage: engines ENGINE METRIC");
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2)
+        fail("two processors are needed");
+    for (int pu = 0; pu < CPU_SETSIZE && pus < 2; pu++)
+        if (CPU_ISSET(pu, &allowed))
+            *(pus++ == 0 ? &first_pu : &second_pu) = pu;
+    if (strcmp(argv[1], "thread") == 0)
+        value = measure_pool(0, argv[2]);
+    else if (strcmp(argv[1], "fork") == 0)
+        value = measure_pool(1, argv[2]);
+    else if (strcmp(argv[1], "openmp") == 0)
+        value = measure_omp(argv[2]);
+    else if (strcmp(argv[1], "floor") == 0)
+        value = measure_floor(argv[2]);
+    else
+        fail("engines are thread fork openmp floor");
+    (void)printf("%.6g\n", value);
+    return 0;
+}

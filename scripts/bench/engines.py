@@ -1,0 +1,186 @@
+"""Runs and judges the figures of engines.sh: every value is a process of its own, engines, peers and floors alternate.
+
+A figure is the median over rounds of a ratio within a round; ok when its distribution-free 95% interval lies on the right
+side of the target, missed when it lies on the other, else undecided. Line RT is taken before and after each round; a
+round in which it moved by more than a quarter is repeated, up to as many times again as there are rounds."""
+import argparse
+import concurrent.futures
+import json
+import math
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+RATE_LINE_NS = 130  # rates in tasks a second are promised only while the cores are this near
+
+
+def interval(values):
+    ordered, n = sorted(values), len(values)
+    k = 0
+    while k < n // 2 and 1 - 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2 ** n >= 0.95:
+        k += 1
+    return (ordered[k - 1], ordered[n - k]) if k else (min(values), max(values))
+
+
+def square(number):
+    return number * number
+
+
+def python_submit(kind, tasks=3000):
+    """Tasks a second through a real Python pool of one worker, a waitable handle each."""
+    if kind == "pool":
+        with multiprocessing.Pool(1) as pool:
+            pool.apply(square, (1,))
+            begun = time.perf_counter()
+            handles = [pool.apply_async(square, (i,)) for i in range(tasks)]
+            right = [handle.get() for handle in handles]
+            seconds = time.perf_counter() - begun
+    else:
+        maker = concurrent.futures.ThreadPoolExecutor if kind == "threads" else concurrent.futures.ProcessPoolExecutor
+        with maker(1) as pool:
+            pool.submit(square, 1).result()
+            begun = time.perf_counter()
+            handles = [pool.submit(square, i) for i in range(tasks)]
+            right = [handle.result() for handle in handles]
+            seconds = time.perf_counter() - begun
+    if right != [i * i for i in range(tasks)]:
+        raise SystemExit("engines: Python gave a wrong result")
+    return tasks / seconds
+
+
+class Round:
+    """The values of one round, each measured when it is first asked for."""
+
+    def __init__(self, program, env):
+        self.program, self.env, self.values = program, env, {}
+
+    def __call__(self, engine, metric):
+        key = engine, metric
+        if key not in self.values:
+            if engine.startswith("python-"):
+                self.values[key] = python_submit(engine[7:])
+            else:
+                run = subprocess.run([self.program, engine, metric], capture_output=True, text=True, timeout=120,
+                                     env=self.env, check=False)
+                if run.returncode != 0:
+                    raise SystemExit(f"engines: {engine} {metric}: {run.stderr.strip()}")
+                self.values[key] = float(run.stdout)
+        return self.values[key]
+
+
+# name, at least (+1) or at most (-1), target, the value of a round, what it is
+FIGURES = [
+    ("submit-thread/openmp", 1, 2.5, lambda r: r("thread", "submit") / r("openmp", "submit"),
+     "tasks with a future each; libgomp's caller runs tasks itself, prony's does not (its share is 0)"),
+    ("submit-thread-M/s", 1, 30, lambda r: r("thread", "submit") / 1e6, f"while line RT is under {RATE_LINE_NS} ns"),
+    ("submit-fork/python-pool", 1, 100, lambda r: r("fork", "submit") / r("python-pool", "submit"),
+     "processes, beside multiprocessing.Pool.apply_async"),
+    ("submit-futures/python-threads", 1, 1, lambda r: r("thread", "submit") / r("python-threads", "submit"),
+     "beside ThreadPoolExecutor.submit"),
+    ("submit-futures/python-processes", 1, 1, lambda r: r("fork", "submit") / r("python-processes", "submit"),
+     "beside ProcessPoolExecutor.submit"),
+    ("map-thread", 1, 0.95, lambda r: r("thread", "map"), "1,000,000 squares, share of 2 x serial"),
+    ("map-fork", 1, 0.90, lambda r: r("fork", "map"), "1,000,000 squares, share of 2 x serial"),
+    ("hot-thread/line", -1, 2, lambda r: r("thread", "hot") / r("floor", "hot"), "submit to result, remote worker"),
+    ("hot-fork/line", -1, 2, lambda r: r("fork", "hot") / r("floor", "hot"), "submit to result, remote worker"),
+    ("hot-thread/openmp", -1, 0.25, lambda r: r("thread", "hot") / r("openmp", "hot"), "submit to result"),
+    ("hot-fork/openmp", -1, 0.25, lambda r: r("fork", "hot") / r("openmp", "hot"), "submit to result"),
+    ("idle-thread/futex", -1, 1.15, lambda r: r("thread", "idle") / r("floor", "idle"), "submit to result after 1 ms"),
+    ("idle-thread-cores", -1, 0.2, lambda r: r("thread", "idle-cpu"), "CPU time over wall time meanwhile"),
+    ("life-thread/threads", -1, 1.3, lambda r: r("thread", "life") / r("floor", "life"), "2 workers, one task, stop"),
+    ("life-fork/forks", -1, 1.6, lambda r: r("fork", "life") / r("floor", "life-fork"), "2 workers, one task, stop"),
+    ("copy-thread/openmp", 1, 1.2, lambda r: r("thread", "copy") / r("openmp", "copy"), "64 KiB in and out"),
+    ("copy-fork/memcpy", 1, 1.3, lambda r: r("fork", "copy") / r("floor", "copy"), "64 KiB, in place, over one core"),
+]
+for grain, default, unit in ((100, .93, .87), (1000, .97, .965), (10000, .975, .98)):
+    for of, target in (("grain", default), ("unit", unit)):
+        text = "default chunk" if of == "grain" else "chunks of 1"
+        key = f"{of}-{grain}"
+        FIGURES.append((f"{key}-thread", 1, target, lambda r, k=key: r("thread", k),
+                        f"efficiency at {grain} ns an item, {text}"))
+        FIGURES.append((f"{key}-thread-openmp", 1, -0.02 if of == "grain" else 0,
+                        lambda r, k=key: r("thread", k) - r("openmp", k), "difference of efficiencies"))
+
+
+def measure(program, rounds, figures):
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
+    kept, lines, moved = [], [], 0
+    while len(kept) < rounds:
+        taken = Round(program, env)
+        before = taken("floor", "hot")
+        for _, _, _, value, _ in figures:
+            value(taken)
+        after = Round(program, env)("floor", "hot")
+        if not 0.8 <= before / after <= 1.25 and moved < rounds:
+            moved += 1
+            continue
+        kept.append(taken)
+        lines.append(after)
+    return kept, lines, moved
+
+
+def judge(figure, kept, lines):
+    name, side, target, value, what = figure
+    values = [value(taken) for taken in kept]
+    if name == "submit-thread-M/s":
+        values = [v for v, line in zip(values, lines) if line < RATE_LINE_NS]
+        if not values:
+            print(f"{name} null {target} undecided # line RT was never under {RATE_LINE_NS} ns")
+            return False
+    middle = statistics.median(values)
+    low, high = interval(values)
+    good, bad = (low >= target, high < target) if side > 0 else (high <= target, low > target)
+    state = "ok" if good else "missed" if bad else "undecided"
+    print(f"{name} {middle:.3g} {'>=' if side > 0 else '<='}{target:g} {state} # {what}; 95% interval {low:.3g} to "
+          f"{high:.3g}, {len(values)} rounds")
+    return state == "missed"
+
+
+def cross_check(folder, kept):
+    """Peers that prony has no part in: do they agree on who is faster?"""
+    programs = sorted(entry.path for entry in os.scandir(folder) if entry.is_file() and os.access(entry.path, os.X_OK))
+    if not programs:
+        raise SystemExit(f"engines: no program in {folder}")
+    prony = {engine: statistics.median(taken(engine, "submit") for taken in kept) for engine in ("thread", "fork")}
+    for program in programs:
+        command = [program]
+        if "mpi" in os.path.basename(program):
+            command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "3", program]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        try:
+            peer = json.loads(run.stdout.strip().splitlines()[-1])
+            rate = peer["a_tasks_s"]
+        except (ValueError, IndexError, KeyError):
+            print(f"# {os.path.basename(program)}: no figure for submitting (exit {run.returncode})")
+            continue
+        own = prony["fork" if "mpi" in program else "thread"]
+        print(f"# {peer['peer']}: {rate / 1e6:.3g} M tasks/s, prony x{own / rate:.3g}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench/engines.sh")
+    parser.add_argument("program")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--peers")
+    parser.add_argument("--only", default="")
+    arguments = parser.parse_args()
+    if arguments.rounds < 8:
+        parser.error("--rounds takes 8 or more")
+    figures = [figure for figure in FIGURES if arguments.only in figure[0]]
+    if not figures:
+        parser.error(f"no figure's name holds {arguments.only!r}")
+    kept, lines, moved = measure(arguments.program, arguments.rounds, figures)
+    print(f"# line RT {min(lines):.0f} to {max(lines):.0f} ns; {moved} rounds repeated because it moved by over 25%")
+    print("# submit, hot, idle: caller on the first PU, one worker on the second; the others: workers on both, the caller "
+          "shares the first and runs no task")
+    missed = [judge(figure, kept, lines) for figure in figures]
+    if arguments.peers:
+        cross_check(arguments.peers, kept)
+    return 1 if any(missed) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

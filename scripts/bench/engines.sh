@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# How prony's engines compare with their peers and with floors, one line a figure:
+# NAME VALUE TARGET ok|missed|undecided # medians, spread. Exit 0; 1 when a target is missed; 3 when something is absent.
+set -eu
+
+usage() {
+    cat <<'END'
+usage: scripts/bench/engines.sh [--rounds N] [--peers DIR] [--only TEXT]
+  --rounds N   rounds in which engines, peers and floors alternate, at least 8 (default 8)
+  --peers DIR  programs that print one JSON line of the same metrics each, as a cross-check: DIR/openmp-libgomp,
+               DIR/tbb, DIR/mpi_pool
+  --only TEXT  only figures whose name holds TEXT
+PRONY_CC names the compiler (default cc); it must know OpenMP. /usr/bin/python3 is measured as Python.
+END
+}
+for argument in "$@"; do
+    case $argument in -h | --help) usage && exit 0 ;; esac
+done
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$here/../..
+CC=${PRONY_CC:-cc}
+for tool in "$CC" /usr/bin/python3; do
+    if ! command -v "$tool" >/dev/null; then
+        echo "engines: $tool is not installed: run scripts/setup.sh --tests" >&2
+        exit 3
+    fi
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+base="error number text words timeline worker params log"
+if ! "$CC" -std=gnu11 -O2 -g -fno-omit-frame-pointer -fopenmp -D_GNU_SOURCE -I "$root" -I "$root/include" \
+    -o "$work/engines" "$here"/engines*.c "$root"/parallel/*.c $(printf "$root/base/%s.c " $base) -lpthread -ldl -lm; then
+    echo "engines: $CC did not build scripts/bench/engines*.c (OpenMP is needed)" >&2
+    exit 3
+fi
+/usr/bin/python3 -B "$here/engines.py" "$work/engines" "$@"

@@ -1,0 +1,286 @@
+/* libgomp, and the floors of each metric, for scripts/bench/engines.c. */
+#include "engines.h"
+
+#include <omp.h>
+#include <prony/sync.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* libgomp */
+
+static uint64_t *answers;
+
+static void omp_start(void)
+{
+    const int pus[2] = {first_pu, second_pu};
+    omp_set_dynamic(0);
+    omp_set_num_threads(2);
+#pragma omp parallel
+    bind_to(pus[omp_get_thread_num()]);
+}
+
+static void omp_tasks(int n, int first)
+{
+#pragma omp parallel
+#pragma omp single
+    {
+        for (int i = 0; i < n; i++) {
+#pragma omp task firstprivate(i)
+            __atomic_store_n(&answers[i], (uint64_t)(first + i), __ATOMIC_RELEASE);
+        }
+#pragma omp taskwait
+    }
+}
+
+static double omp_submit(void)
+{
+    double rate[5];
+    for (int round = -1; round < 5; round++) {
+        uint64_t begun = prony_now_ns();
+        omp_tasks(TASKS, round);
+        if (round >= 0)
+            rate[round] = TASKS / ((double)(prony_now_ns() - begun) / 1e9);
+        for (int i = 0; i < TASKS; i++)
+            if (answers[i] != (uint64_t)(int64_t)(i + round))
+                fail("a wrong result");
+    }
+    return median(rate, 5);
+}
+
+static double omp_trip(int trips, int64_t gap_ns, double *cores)
+{
+    double *ns = malloc((size_t)trips * sizeof *ns), value;
+    const struct timespec gap = {0, gap_ns};
+    struct timespec cpu[2];
+    uint64_t all = prony_now_ns();
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]);
+    for (int i = -trips / 10; i < trips; i++) {
+        uint64_t begun;
+        if (gap_ns > 0)
+            (void)nanosleep(&gap, NULL);
+        begun = prony_now_ns();
+        omp_tasks(1, i);
+        if (i >= 0)
+            ns[i] = (double)(prony_now_ns() - begun);
+    }
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[1]);
+    *cores = ((double)(cpu[1].tv_sec - cpu[0].tv_sec) * 1e9 + (double)(cpu[1].tv_nsec - cpu[0].tv_nsec)) /
+             (double)(prony_now_ns() - all);
+    value = median(ns, trips);
+    free(ns);
+    return value;
+}
+
+static double omp_copy(void)
+{
+    double rate[9];
+    unsigned char *data = aligned_alloc(4096, (size_t)2 * COPIES * COPY);
+    memset(data, 1, (size_t)2 * COPIES * COPY);
+    for (int round = -1; round < 9; round++) {
+        uint64_t begun = prony_now_ns();
+        for (int i = 0; i < 100; i++) {
+#pragma omp parallel
+#pragma omp single
+            {
+                for (int k = 0; k < COPIES; k++) {
+#pragma omp task firstprivate(k)
+                    memcpy(data + (size_t)(COPIES + k) * COPY, data + (size_t)k * COPY, COPY);
+                }
+#pragma omp taskwait
+            }
+        }
+        if (round >= 0)
+            rate[round] = 100.0 * COPIES / ((double)(prony_now_ns() - begun) / 1e9);
+    }
+    free(data);
+    return median(rate, 9);
+}
+
+static double omp_grain(double grain_ns, bool unit)
+{
+    double ns = step_ns(), share[15];
+    int64_t steps = (int64_t)(grain_ns / ns), items = (int64_t)(20e6 / grain_ns);
+    for (int round = -1; round < 15; round++) {
+        uint64_t a = prony_now_ns(), b, c;
+        for (int64_t i = 0; i < items / 2; i++)
+            (void)spin(steps);
+        b = prony_now_ns();
+        if (unit) {
+#pragma omp parallel for schedule(dynamic, 1)
+            for (int64_t i = 0; i < items; i++)
+                (void)spin(steps);
+        } else {
+#pragma omp parallel for
+            for (int64_t i = 0; i < items; i++)
+                (void)spin(steps);
+        }
+        c = prony_now_ns();
+        if (round >= 0)
+            share[round] = (double)(b - a) / (double)(c - b);
+    }
+    return median(share, 15);
+}
+
+double measure_omp(const char *metric)
+{
+    double value, cores;
+    answers = malloc(TASKS * sizeof *answers);
+    omp_start();
+    if (strcmp(metric, "submit") == 0)
+        return omp_submit();
+    if (strcmp(metric, "hot") == 0)
+        return omp_trip(TRIPS, 0, &cores);
+    if (strncmp(metric, "idle", 4) == 0) {
+        value = omp_trip(GAPS, 1000000, &cores);
+        return strcmp(metric, "idle-cpu") == 0 ? cores : value;
+    }
+    if (strcmp(metric, "copy") == 0)
+        return omp_copy();
+    if (strncmp(metric, "grain-", 6) == 0)
+        return omp_grain(atof(metric + 6), false);
+    if (strncmp(metric, "unit-", 5) == 0)
+        return omp_grain(atof(metric + 5), true);
+    fail("openmp has no such metric");
+    return 0;
+}
+
+/* Floors */
+
+struct lines {
+    _Alignas(128) uint32_t ping;
+    _Alignas(128) uint32_t pong;
+    _Alignas(128) uint32_t stop;
+};
+
+static void *answerer(void *argument)
+{
+    struct lines *lines = argument;
+    bind_to(second_pu);
+    for (uint32_t trip = 1; __atomic_load_n(&lines->stop, __ATOMIC_RELAXED) == 0;)
+        if (__atomic_load_n(&lines->ping, __ATOMIC_ACQUIRE) == trip)
+            __atomic_store_n(&lines->pong, trip++, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+/* Line RT (DESIGN: two cache lines, no pause instruction, batch mean). */
+static double line_trip(void)
+{
+    static struct lines lines;
+    pthread_t thread;
+    double ns[41];
+    uint32_t trip = 0;
+    check(pthread_create(&thread, NULL, answerer, &lines), "cannot start a thread");
+    for (int i = -1; i < 41; i++) {
+        uint64_t begun = prony_now_ns();
+        for (int k = 0; k < 500; k++) {
+            __atomic_store_n(&lines.ping, ++trip, __ATOMIC_RELEASE);
+            while (__atomic_load_n(&lines.pong, __ATOMIC_ACQUIRE) != trip)
+                ;
+        }
+        if (i >= 0)
+            ns[i] = (double)(prony_now_ns() - begun) / 500;
+    }
+    __atomic_store_n(&lines.stop, 1, __ATOMIC_RELAXED);
+    (void)pthread_join(thread, NULL);
+    return median(ns, 41);
+}
+
+static void *sleeper(void *argument)
+{
+    struct lines *lines = argument;
+    bind_to(second_pu);
+    for (uint32_t trip = 1; __atomic_load_n(&lines->stop, __ATOMIC_ACQUIRE) == 0; trip++) {
+        while (__atomic_load_n(&lines->ping, __ATOMIC_ACQUIRE) != trip)
+            (void)prony_futex_wait(&lines->ping, trip - 1, -1);
+        __atomic_store_n(&lines->pong, trip, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+/* From a futex wake after 1 ms to the sleeper's answer, which the caller spins for. */
+static double futex_trip(void)
+{
+    static struct lines lines;
+    const struct timespec gap = {0, 1000000};
+    pthread_t thread;
+    double ns[GAPS];
+    check(pthread_create(&thread, NULL, sleeper, &lines), "cannot start a thread");
+    for (int i = -15; i < GAPS; i++) {
+        uint32_t trip = (uint32_t)(i + 16);
+        uint64_t begun;
+        (void)nanosleep(&gap, NULL);
+        if (i == GAPS - 1)
+            __atomic_store_n(&lines.stop, 1, __ATOMIC_RELEASE);
+        begun = prony_now_ns();
+        __atomic_store_n(&lines.ping, trip, __ATOMIC_RELEASE);
+        prony_futex_wake(&lines.ping, 1);
+        while (__atomic_load_n(&lines.pong, __ATOMIC_ACQUIRE) != trip)
+            prony_pause();
+        if (i >= 0)
+            ns[i] = (double)(prony_now_ns() - begun);
+    }
+    (void)pthread_join(thread, NULL);
+    return median(ns, GAPS);
+}
+
+static void *nothing(void *argument)
+{
+    return argument;
+}
+
+static double lives(bool processes)
+{
+    double ns[LIVES];
+    for (int i = -5; i < LIVES; i++) {
+        uint64_t begun = prony_now_ns();
+        pthread_t thread[2];
+        pid_t pid[2];
+        for (int k = 0; k < 2; k++) {
+            if (!processes)
+                check(pthread_create(&thread[k], NULL, nothing, NULL), "cannot start a thread");
+            else if ((pid[k] = fork()) == 0)
+                _exit(0);
+        }
+        for (int k = 0; k < 2; k++)
+            (void)(processes ? waitpid(pid[k], NULL, 0) : pthread_join(thread[k], NULL));
+        if (i >= 0)
+            ns[i] = (double)(prony_now_ns() - begun);
+    }
+    return median(ns, LIVES);
+}
+
+static double memory_copies(void)
+{
+    double rate[9];
+    unsigned char *data = aligned_alloc(4096, (size_t)2 * COPIES * COPY);
+    memset(data, 1, (size_t)2 * COPIES * COPY);
+    for (int round = -1; round < 9; round++) {
+        uint64_t begun = prony_now_ns();
+        for (int i = 0; i < 100; i++)
+            for (int k = 0; k < COPIES; k++) {
+                memcpy(data + (size_t)(COPIES + k) * COPY, data + (size_t)k * COPY, COPY);
+                __asm__ volatile("" ::"r"(data) : "memory");
+            }
+        if (round >= 0)
+            rate[round] = 100.0 * COPIES / ((double)(prony_now_ns() - begun) / 1e9);
+    }
+    free(data);
+    return median(rate, 9);
+}
+
+double measure_floor(const char *metric)
+{
+    if (strncmp(metric, "life", 4) == 0)
+        return lives(metric[4] != '\0');
+    bind_to(first_pu);
+    if (strcmp(metric, "hot") == 0)
+        return line_trip();
+    if (strcmp(metric, "idle") == 0)
+        return futex_trip();
+    if (strcmp(metric, "copy") == 0)
+        return memory_copies();
+    fail("no such floor");
+    return 0;
+}

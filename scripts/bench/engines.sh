@@ -28,9 +28,12 @@ for tool in "$CC" /usr/bin/python3; do
 done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-base="error number text words timeline worker params log"
+base=()
+for file in error number text words timeline worker params log; do
+    base+=("$root/base/$file.c")
+done
 if ! "$CC" -std=gnu11 -O2 -g -fno-omit-frame-pointer -fopenmp -D_GNU_SOURCE -I "$root" -I "$root/include" \
-    -o "$work/engines" "$here"/engines*.c "$root"/parallel/*.c $(printf "$root/base/%s.c " $base) -lpthread -ldl -lm; then
+    -o "$work/engines" "$here"/engines*.c "$root"/parallel/*.c "${base[@]}" -lpthread -ldl -lm; then
     echo "engines: $CC did not build scripts/bench/engines*.c (OpenMP is needed)" >&2
     exit 3
 fi

@@ -29,7 +29,7 @@ FOREIGN = {
     r"valgrind/": "counters/",
     r"jansson\w*\.h$": "results/",
     r"gsl/": "stats/",
-    r"omp\.h$": "engines/openmp.c",
+    r"omp\.h$": ("engines/openmp.c", "scripts/bench/"), # the second: a peer to measure against
     r"benchmark/": "shims/gbench/",
     r"elfutils/|dwarf\.h$|(lib|g)elf\.h$": "measure/symbols.c",
 }

@@ -32,8 +32,8 @@ void prony_worker_init(struct prony_worker *worker, const struct prony_setup *se
     worker->ends = setup->ends;
     worker->slot->pid = getpid();
     worker->slot->tid = (int32_t)syscall(SYS_gettid);
-    worker->slot->lo = -1;
-    worker->slot->held = 0;
+    __atomic_store_n(&worker->slot->lo, -1, __ATOMIC_RELAXED); /* the caller may look already */
+    __atomic_store_n(&worker->slot->held, 0, __ATOMIC_RELAXED);
     worker->slot->pu = -1;
     __atomic_store_n(&worker->slot->generation, generation, __ATOMIC_RELEASE);
 }

@@ -10,6 +10,7 @@
 #define RUN 16u         /* tasks put into one inbox before the next one's turn */
 #define TELL 64u        /* done tasks before a caller who waits for room is told */
 #define STEAL_LOOKS 32u /* idle looks before a worker takes from other inboxes */
+#define CHOICES 8u      /* inboxes that are compared before a run is put into one */
 #define AHEAD 6u        /* entries from here to the one whose future is fetched early: it lies in the caller's cache */
 
 static uint64_t line(uint64_t bytes)
@@ -173,23 +174,22 @@ static bool any_room(void *context, bool sleep)
     return room;
 }
 
-/* How much a worker has to do, as far as it matters to the next run. Its head is looked at only where the last look
- * does not tell that there is room: the line is the worker's. One that shares the caller's PU comes last, since it cannot
- * work while the caller does. */
+/* How much a worker has to do, as far as it matters to the next run. One that shares the caller's PU comes last, since it
+ * cannot work while the caller does. */
 static uint64_t load_of(struct prony_pool *pool, unsigned i)
 {
     uint64_t load = pending(pool, i, false);
-    if (load > RUN)
+    if (load > 0 && (pool->crew.workers > 1 || load > RUN)) /* its head is a line of its own: looked at if it matters */
         load = pending(pool, i, true);
     return prony_crew_beside(&pool->crew, i) && load < PRONY_INBOX ? PRONY_INBOX - RUN + load / RUN : load;
 }
 
-/* The inbox whose turn it is, or a following one that is emptier. */
+/* The inbox whose turn it is, or one of the following that is emptier. */
 static unsigned choose(struct prony_pool *pool)
 {
     unsigned best = pool->next, workers = pool->crew.workers;
     uint64_t least = load_of(pool, best);
-    for (unsigned i = 1; i < workers && least > 0; i++) {
+    for (unsigned i = 1; i < workers && i < CHOICES && least > 0; i++) {
         unsigned at = (pool->next + i) % workers;
         uint64_t its = load_of(pool, at);
         if (its < least) {

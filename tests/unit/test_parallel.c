@@ -216,6 +216,43 @@ static void no_wake_is_lost(void **state)
     prony_ground_free(&ground);
 }
 
+/* Far more workers than processors: all of them come to work, and every task is done once. */
+static void crowds_are_right(void **state)
+{
+    static const unsigned crowd[] = {16, 64, 256};
+    struct prony_error error = {0, ""};
+    (void)state;
+    for (unsigned i = 0; i < 6; i++) {
+        const unsigned workers = crowd[i / 2], tasks = 4 * workers;
+        struct prony_wish wish = {workers, prony_pool_area(workers), 0, tasks};
+        struct prony_policy policy = {i % 2 == 0 ? PRONY_THREADS : PRONY_PROCESSES, PRONY_IDLE_ADAPTIVE, 0};
+        struct prony_task task = {.ref = {1, 0}, .hi = 100000};
+        struct prony_tally tally;
+        struct prony_ground ground;
+        struct prony_pool *pool;
+        uint64_t futures[4 * 256];
+        int status[256];
+        int64_t items = 0;
+        assert_int_equal(prony_ground_make(&ground, kernels, &wish, &error), 0);
+        assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), 0);
+        assert_int_equal(prony_pool_gang(pool, &task, workers, status, 60000000000), 0);
+        for (unsigned k = 0; k < workers; k++)
+            assert_int_equal(status[k], 0);
+        assert_int_equal(prony_pool_map(pool, &task, 0, &tally, 60000000000), 0);
+        assert_int_equal(tally.failed, 0);
+        for (unsigned k = 0; k < tasks; k++) {
+            task.future = futures[k] = ground.futures.off + k * sizeof(struct prony_future);
+            assert_int_equal(prony_pool_submit(pool, &task, 1), 0);
+        }
+        assert_int_equal(prony_pool_wait(pool, futures, tasks, tasks, 60000000000), 0);
+        assert_int_equal(prony_pool_close(pool, 1, -1), 0);
+        for (unsigned k = 0; k < workers; k++)
+            items += ((struct prony_slot *)(void *)(ground.arena.base + ground.setup.slots.off))[k].items;
+        assert_int_equal(items, 100000 + tasks);
+        prony_ground_free(&ground);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +260,7 @@ int main(void)
         cmocka_unit_test(lock_excludes_threads), cmocka_unit_test(lock_excludes_processes),
         cmocka_unit_test(waits_are_limited),     cmocka_unit_test(openings_that_fail),
         cmocka_unit_test(futures_carry_times),   cmocka_unit_test(no_wake_is_lost),
+        cmocka_unit_test(crowds_are_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

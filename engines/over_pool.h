@@ -17,7 +17,7 @@ static const struct prony_option options[] = {
 
 static inline struct prony_policy policy_of(const struct prony_params *params, enum prony_staff staff)
 {
-    struct prony_policy policy = {staff, PRONY_IDLE_ADAPTIVE, 0};
+    struct prony_policy policy = {.staff = staff, .idle = PRONY_IDLE_ADAPTIVE};
     if (params != NULL) {
         policy.idle = (enum prony_idle)prony_param_int(params, "wait");
         policy.times = prony_param_int(params, "times") != 0;

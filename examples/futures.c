@@ -27,7 +27,7 @@ static const struct prony_kernel kernels[] = {{"square", square}, {NULL, NULL}};
 int main(int argc, char **argv)
 {
     static const char *const usual[] = {"1", "2", "three", "4", "5"};
-    const struct prony_policy policy = {PRONY_THREADS, PRONY_IDLE_ADAPTIVE, 0};
+    const struct prony_policy policy = {.staff = PRONY_THREADS, .idle = PRONY_IDLE_ADAPTIVE};
     const unsigned n = argc > 1 ? (unsigned)argc - 1 : 5;
     const struct prony_wish wish = {WORKERS, prony_executor_area(WORKERS), 0, n};
     struct prony_ground ground;

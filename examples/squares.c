@@ -21,7 +21,7 @@ static const struct prony_kernel kernels[] = {{"square", square}, {NULL, NULL}};
 int main(int argc, char **argv)
 {
     static const char *const usual[] = {"1", "2", "3", "4", "5"};
-    const struct prony_policy policy = {PRONY_PROCESSES, PRONY_IDLE_ADAPTIVE, 0};
+    const struct prony_policy policy = {.staff = PRONY_PROCESSES, .idle = PRONY_IDLE_ADAPTIVE};
     const int64_t n = argc > 1 ? argc - 1 : 5;
     const struct prony_wish wish = {WORKERS, prony_pool_area(WORKERS), (uint64_t)n * sizeof(int64_t), 0};
     struct prony_task task = {.ref = {1, 0}, .lo = 0, .hi = n};

@@ -45,6 +45,8 @@ static void work(struct prony_body *me)
     for (;;) {
         if (trade->serve(me)) {
             me->looks = 0;
+            if (me->crew->policy.tasks_a_worker != 0 && ++me->served >= me->crew->policy.tasks_a_worker)
+                return;
         } else if ((__atomic_load_n(&me->desk->call, __ATOMIC_ACQUIRE) & 3u) == PRONY_CALLED) {
             prony_crew_perform(me);
             me->looks = 0;
@@ -241,6 +243,9 @@ static unsigned patience_of(const struct prony_crew *crew)
 int prony_crew_open(struct prony_crew *crew, struct prony_error *error)
 {
     int code = 0;
+    if (crew->policy.tasks_a_worker != 0 && crew->policy.staff == PRONY_THREADS)
+        return prony_fail(error, -EINVAL, "threads are not replaced after %u tasks: only processes are",
+                          crew->policy.tasks_a_worker);
     crew->workers = crew->setup->workers;
     crew->crowded = is_crowded(crew);
     crew->spins = spins_of(crew);
@@ -321,7 +326,7 @@ static void settle(struct prony_crew *crew, unsigned index)
     mate->life = PRONY_LIFE_NONE;
     if (__atomic_load_n(&crew->hall->closing, __ATOMIC_RELAXED) != 0)
         return;
-    crew->early_deaths = ready == 1 ? 0 : crew->early_deaths + 1;
+    crew->early_deaths = ready == 1 || ready == 2 ? 0 : crew->early_deaths + 1;
     if (ready < 0)
         code = ready;
     else if (crew->early_deaths >= EARLY_DEATHS)
@@ -332,15 +337,6 @@ static void settle(struct prony_crew *crew, unsigned index)
         crew->broken = code;
 }
 
-void prony_crew_reap(struct prony_crew *crew)
-{
-    if (crew->policy.staff == PRONY_THREADS)
-        return;
-    for (unsigned i = 0; i < crew->workers; i++)
-        if (crew->mates[i].life == PRONY_MOURNED || (crew->mates[i].life == PRONY_ALIVE && gone(&crew->mates[i])))
-            settle(crew, i);
-}
-
 void prony_crew_kill(struct prony_crew *crew, unsigned index, bool cancelled)
 {
     struct prony_mate *mate = &crew->mates[index];
@@ -348,20 +344,6 @@ void prony_crew_kill(struct prony_crew *crew, unsigned index, bool cancelled)
         return;
     mate->cancelled = cancelled;
     (void)kill(mate->pid, SIGKILL);
-}
-
-static bool all_left(void *context, bool sleep)
-{
-    struct prony_crew *crew = context;
-    const bool processes = crew->policy.staff == PRONY_PROCESSES;
-    (void)sleep;
-    for (unsigned i = 0; i < crew->workers; i++) {
-        struct prony_mate *mate = &crew->mates[i];
-        int32_t ready = __atomic_load_n(&crew->desks[i].ready, __ATOMIC_ACQUIRE);
-        if (mate->life == PRONY_ALIVE && (ready == 0 || ready == 1) && !(processes && gone(mate)))
-            return false;
-    }
-    return true;
 }
 
 /* Sees a process off: one that said that it leaves has only to exit; any other, and one that is stuck there, is killed. */
@@ -377,6 +359,33 @@ static void see_off(struct prony_crew *crew, unsigned index)
             prony_crew_kill(crew, index, true);
         (void)(looks++ < EXIT_YIELDS ? sched_yield() : usleep(100));
     }
+}
+
+void prony_crew_reap(struct prony_crew *crew)
+{
+    if (crew->policy.staff == PRONY_THREADS)
+        return;
+    for (unsigned i = 0; i < crew->workers; i++) {
+        struct prony_mate *mate = &crew->mates[i];
+        if (mate->life == PRONY_ALIVE && __atomic_load_n(&crew->desks[i].ready, __ATOMIC_ACQUIRE) == 2)
+            see_off(crew, i); /* it has done its share */
+        if (mate->life == PRONY_MOURNED || (mate->life == PRONY_ALIVE && gone(mate)))
+            settle(crew, i);
+    }
+}
+
+static bool all_left(void *context, bool sleep)
+{
+    struct prony_crew *crew = context;
+    const bool processes = crew->policy.staff == PRONY_PROCESSES;
+    (void)sleep;
+    for (unsigned i = 0; i < crew->workers; i++) {
+        struct prony_mate *mate = &crew->mates[i];
+        int32_t ready = __atomic_load_n(&crew->desks[i].ready, __ATOMIC_ACQUIRE);
+        if (mate->life == PRONY_ALIVE && (ready == 0 || ready == 1) && !(processes && gone(mate)))
+            return false;
+    }
+    return true;
 }
 
 int prony_crew_close(struct prony_crew *crew, uint64_t deadline)

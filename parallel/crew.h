@@ -63,9 +63,10 @@ struct prony_body {
     struct prony_crew *crew;
     struct prony_desk *desk;
     uint32_t last_round;
-    uint32_t looks; /* idle looks since its last work */
-    bool yields;    /* it shares the caller's PU: looks on, but never while the caller could run */
-    uint64_t head;  /* of its inbox */
+    uint32_t looks;  /* idle looks since its last work */
+    unsigned served; /* tasks, where they are counted */
+    bool yields;     /* it shares the caller's PU: looks on, but never while the caller could run */
+    uint64_t head;   /* of its inbox */
 };
 
 /* What pool and executor differ in. */

@@ -25,6 +25,9 @@ struct prony_policy {
     enum prony_staff staff;
     enum prony_idle idle;
     int times; /* 1: futures carry times, at the price of three clock readings a task */
+    /* After this many tasks (parts of a map: one task) a worker process ends and another takes its place, so that what
+     * tasks leave behind does not pile up; 0: never. Threads leave nothing that their end would free: -EINVAL. */
+    unsigned tasks_a_worker;
 };
 
 struct prony_pool;

@@ -56,7 +56,7 @@ static void ground_make(struct bench *bench, enum prony_staff staff, unsigned wo
     struct prony_error error = {0};
     struct prony_wish wish = {workers, prony_pool_area(workers), data, TASKS};
     check(prony_ground_make(&bench->ground, kernels, &wish, &error), error.text);
-    bench->policy = (struct prony_policy){staff, PRONY_IDLE_ADAPTIVE, 0};
+    bench->policy = (struct prony_policy){.staff = staff, .idle = PRONY_IDLE_ADAPTIVE};
     bench->pus[0] = workers == 1 ? second_pu : first_pu;
     bench->pus[1] = second_pu;
     bench->ground.setup.pus = bench->pus;

@@ -146,7 +146,7 @@ static void openings_that_fail(void **state)
     struct prony_executor *executor = NULL;
     (void)state;
     for (int staff = 0; staff < 2; staff++) {
-        struct prony_policy policy = {(enum prony_staff)staff, PRONY_IDLE_ADAPTIVE, 0};
+        struct prony_policy policy = {.staff = (enum prony_staff)staff, .idle = PRONY_IDLE_ADAPTIVE};
         assert_int_equal(prony_ground_make(&ground, kernels, &wish, &error), 0);
         ground.setup.workers = 0;
         assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), -EINVAL);
@@ -174,7 +174,7 @@ static void futures_carry_times(void **state)
     struct prony_pool *pool;
     (void)state;
     for (int times = 0; times < 2; times++) {
-        struct prony_policy policy = {PRONY_THREADS, PRONY_IDLE_PARK, times};
+        struct prony_policy policy = {.staff = PRONY_THREADS, .idle = PRONY_IDLE_PARK, .times = times};
         struct prony_task task = {.ref = {1, 0}};
         const struct prony_future *future;
         uint64_t begun = prony_now_ns();
@@ -200,7 +200,7 @@ static void no_wake_is_lost(void **state)
 {
     struct prony_error error = {0, ""};
     struct prony_wish wish = {2, prony_pool_area(2), 0, 1};
-    struct prony_policy policy = {PRONY_THREADS, PRONY_IDLE_PARK, 0};
+    struct prony_policy policy = {.staff = PRONY_THREADS, .idle = PRONY_IDLE_PARK};
     struct prony_ground ground;
     struct prony_pool *pool;
     struct prony_task task = {.ref = {1, 0}};
@@ -225,7 +225,8 @@ static void crowds_are_right(void **state)
     for (unsigned i = 0; i < 6; i++) {
         const unsigned workers = crowd[i / 2], tasks = 4 * workers;
         struct prony_wish wish = {workers, prony_pool_area(workers), 0, tasks};
-        struct prony_policy policy = {i % 2 == 0 ? PRONY_THREADS : PRONY_PROCESSES, PRONY_IDLE_ADAPTIVE, 0};
+        struct prony_policy policy = {.staff = i % 2 == 0 ? PRONY_THREADS : PRONY_PROCESSES,
+                                      .idle = PRONY_IDLE_ADAPTIVE};
         struct prony_task task = {.ref = {1, 0}, .hi = 100000};
         struct prony_tally tally;
         struct prony_ground ground;
@@ -253,6 +254,38 @@ static void crowds_are_right(void **state)
     }
 }
 
+/* Workers that leave after three tasks each: others come, and no task is lost. */
+static void workers_are_replaced(void **state)
+{
+    enum { TASKS = 100 };
+    struct prony_error error = {0, ""};
+    struct prony_wish wish = {2, prony_pool_area(2), 0, TASKS};
+    struct prony_policy policy = {.staff = PRONY_THREADS, .idle = PRONY_IDLE_ADAPTIVE, .tasks_a_worker = 3};
+    struct prony_task task = {.ref = {1, 0}};
+    const struct prony_slot *slots;
+    struct prony_ground ground;
+    struct prony_pool *pool;
+    uint64_t futures[TASKS];
+    (void)state;
+    assert_int_equal(prony_ground_make(&ground, kernels, &wish, &error), 0);
+    assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "3 tasks"));
+    policy.staff = PRONY_PROCESSES;
+    assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), 0);
+    for (unsigned i = 0; i < TASKS; i++) {
+        task.future = futures[i] = ground.futures.off + i * sizeof(struct prony_future);
+        assert_int_equal(prony_pool_submit(pool, &task, 1), 0);
+    }
+    assert_int_equal(prony_pool_wait(pool, futures, TASKS, TASKS, 60000000000), 0);
+    for (unsigned i = 0; i < TASKS; i++)
+        assert_int_equal(((struct prony_future *)(void *)(ground.arena.base + futures[i]))->status, 0);
+    slots = (const void *)(ground.arena.base + ground.setup.slots.off);
+    assert_int_equal(slots[0].items + slots[1].items, TASKS);
+    assert_in_range(slots[0].generation + slots[1].generation, TASKS / 3, TASKS / 3 + 3);
+    assert_int_equal(prony_pool_close(pool, 1, -1), 0);
+    prony_ground_free(&ground);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,7 +293,7 @@ int main(void)
         cmocka_unit_test(lock_excludes_threads), cmocka_unit_test(lock_excludes_processes),
         cmocka_unit_test(waits_are_limited),     cmocka_unit_test(openings_that_fail),
         cmocka_unit_test(futures_carry_times),   cmocka_unit_test(no_wake_is_lost),
-        cmocka_unit_test(crowds_are_right),
+        cmocka_unit_test(crowds_are_right),      cmocka_unit_test(workers_are_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

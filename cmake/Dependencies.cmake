@@ -14,6 +14,7 @@ pkg_check_modules(ELFUTILS IMPORTED_TARGET libdw)               # measure/symbol
 pkg_check_modules(PAPI IMPORTED_TARGET papi)                   # counters, optional
 if(NOT PRONY_SANITIZE MATCHES "thread")
     find_package(OpenMP COMPONENTS C)                          # engines, optional; libgomp knows nothing of TSan
+    pkg_check_modules(ZMQ IMPORTED_TARGET libzmq)              # channels/zeromq.c, optional; nor does libzmq
 endif()
 
 # shims/gbench, optional: the only C++, so the language is switched on only with it.

@@ -22,6 +22,7 @@ needs=(
     "libdw-dev:names of functions in profiles (measure/symbols.c)"
     "libjansson-dev:reads and writes JSON (results/)"
     "libgsl-dev:distributions and fits (stats/)"
+    "liburing-dev:the channel io-uring (channels/io-uring.c, optional)"
     "libzmq3-dev:the channel zeromq (channels/zeromq.c, optional)"
     "libbenchmark-dev:Google Benchmark, for prony-gbench (shims/gbench, optional)"
     "g++:the C++ part of shims/gbench (optional), and a check that the public headers are also C++"

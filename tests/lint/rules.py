@@ -31,6 +31,7 @@ FOREIGN = {
     r"gsl/": "stats/",
     r"omp\.h$": ("engines/openmp.c", "scripts/bench/"), # the second: a peer to measure against
     r"zmq\.h$": "channels/zeromq.c",
+    r"liburing": "channels/io-uring.c",
     r"benchmark/": "shims/gbench/",
     r"elfutils/|dwarf\.h$|(lib|g)elf\.h$": "measure/symbols.c",
 }

@@ -45,7 +45,7 @@ struct prony_channel {
     int64_t (*recv)(void *end, void *data, size_t bytes, int64_t timeout_ns);
     int (*reserve)(void *end, size_t bytes, void **data); /* optional: write in place, then publish */
     int (*publish)(void *end, size_t bytes);
-    int (*pollfd)(void *end); /* a descriptor that poll(2) finds readable when recv would not block; NULL: none */
+    int (*pollfd)(void *end);  /* a descriptor that poll(2) finds readable when recv would not block; NULL: none */
     void (*detach)(void *end); /* what was sent arrives only if the worker comes to detach */
     void (*destroy)(void *channel);
     /* In a worker process, after attach: closes the inherited originals of this end's blob, or a peer's death is never

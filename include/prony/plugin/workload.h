@@ -31,8 +31,6 @@ struct prony_need {
     uint64_t scratch;     /* bytes a worker; 0: 64 KiB */
     int64_t items;        /* what one repetition completes, in `unit`; at least 1 */
     int64_t operations;   /* known operations (FLOP, bytes moved, ...) of one repetition; 0: not known */
-    int64_t flops;        /* floating-point operations of one repetition, all workers together; 0: none, or not known */
-    int64_t moved;        /* bytes of data that a repetition must read or write at least, each once; 0: not known */
     unsigned roles;       /* workers a gang takes; 0: all of the cell's. The cell is skipped when it has fewer */
     unsigned ends;        /* channel ends; 0: takes no channel. Role i holds end i, unless: */
     unsigned star;        /* role 0 is the hub: it holds the even ends (worker->spokes), role i the end 2 i - 1 */
@@ -40,6 +38,8 @@ struct prony_need {
     uint64_t engine_caps; /* beyond what its shape needs: PRONY_CAP_NEST, say */
     uint64_t message;     /* bytes of the largest message it sends */
     int64_t messages;     /* messages of one repetition, both ways together, answers that are waited for not */
+    int64_t flops;        /* floating-point operations of one repetition, all workers together; 0: none, or not known */
+    int64_t moved;        /* bytes of data that a repetition must read or write at least, each once; 0: not known */
 };
 
 /* One cell as a workload sees it. Lives in the host only. */

@@ -20,7 +20,8 @@ class Roofline(ProgramTest):
         return report, done.stdout
 
     def test_the_suite_places_every_workload(self):
-        report, table = self.report("roofline", "-n", "1", "--only", "*n1*")
+        report, table = self.report("roofline", "-n", "1", "--skip", "*op=write*", "--skip", "*op=copy*", "--skip",
+                                    "*op=triad*", "--skip", "*precision=float*", "--skip", "*/fork/*")
         cells = {cell["id"]: cell for cell in report["cells"]}
         for cell in cells.values():
             self.assertIn(cell["status"], ("ok", "skipped"), cell["reason"])

@@ -85,8 +85,9 @@ static void read_all(void)
 
 struct prony_cache prony_cache_of(unsigned level)
 {
+    static const struct prony_cache none = {0, 1};
     (void)pthread_once(&once, read_all);
-    return level >= 1 && level <= PRONY_CACHE_LEVELS ? caches[level] : (struct prony_cache){0, 1};
+    return level >= 1 && level <= PRONY_CACHE_LEVELS && caches[level].bytes > 0 ? caches[level] : none;
 }
 
 struct prony_cache prony_cache_last(void)

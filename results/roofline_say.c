@@ -125,6 +125,8 @@ const char *prony_roofline_say(const struct prony_view *view, char *text, size_t
         }
         (void)fclose(out);
         text[bytes - 1] = '\0';
+        if (text[0] != '\0' && text[strlen(text) - 1] == ' ')
+            text[strlen(text) - 1] = '\0';
     }
     free(cells);
     return text;

@@ -80,6 +80,9 @@ static void texts_of_caches_are_read(void **state)
     assert_int_equal(prony_cache_sharers_read("0,64"), 2);
     assert_int_equal(prony_cache_sharers_read(""), 0);
     assert_int_equal(prony_cache_sharers_read("3-1"), 0);
+    for (unsigned level = 0; level <= PRONY_CACHE_LEVELS + 1; level++)
+        assert_true(prony_cache_of(level).sharers >= 1); /* also where there is none: it divides */
+    assert_true(prony_cache_last().sharers >= 1);
 }
 
 /* A cell whose visits all take `ns` a repetition, but the last, which takes twice that. */

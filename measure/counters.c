@@ -231,11 +231,22 @@ int prony_counters_choose(const char *spec, struct prony_method *method, struct 
     return 0;
 }
 
+/* All that a formula may name: the events, then what is given. Returns how many are events. */
+static unsigned names_of(const struct prony_list *events, const char **names)
+{
+    unsigned n = events->count < PRONY_EVENTS_MAX ? (unsigned)events->count : PRONY_EVENTS_MAX;
+    for (unsigned i = 0; i < n; i++)
+        names[i] = events->item[i];
+    memcpy(names + n, prony_group_given, sizeof prony_group_given);
+    return n;
+}
+
 unsigned prony_counters_metrics(const char *provider, const struct prony_list *events,
                                 const struct prony_metric **metrics, unsigned room)
 {
+    const char *names[PRONY_EVENTS_MAX + PRONY_GROUP_GIVEN];
+    unsigned n = 0, counted = names_of(events, names);
     const struct prony_group *group;
-    unsigned n = 0;
     for (unsigned i = 0; (group = prony_group_at(i)) != NULL; i++)
         for (unsigned j = 0; j < group->metrics_count && strcmp(group->provider, provider) == 0; j++) {
             const struct prony_metric *metric = &group->metrics[j];
@@ -243,20 +254,21 @@ unsigned prony_counters_metrics(const char *provider, const struct prony_list *e
             for (unsigned k = 0; k < n; k++)
                 taken = taken || strcmp(metrics[k]->name, metric->name) == 0;
             if (n < room && !taken &&
-                prony_formula_check(metric->formula, (const char *const *)events->item, (unsigned)events->count,
-                                    NULL) == 0)
+                prony_formula_check(metric->formula, names, counted + PRONY_GROUP_GIVEN, NULL) == 0)
                 metrics[n++] = metric;
         }
     return n;
 }
 
 double prony_counters_metric(const struct prony_metric *metric, const struct prony_list *events,
-                             const struct prony_value *values)
+                             const struct prony_value *values, const double *given)
 {
-    double inputs[PRONY_EVENTS_MAX];
-    unsigned n = events->count < PRONY_EVENTS_MAX ? (unsigned)events->count : PRONY_EVENTS_MAX;
+    const char *names[PRONY_EVENTS_MAX + PRONY_GROUP_GIVEN];
+    double inputs[PRONY_EVENTS_MAX + PRONY_GROUP_GIVEN];
+    unsigned n = names_of(events, names);
     for (unsigned i = 0; i < n; i++)
         inputs[i] =
             values[i].status == PRONY_COUNTED || values[i].status == PRONY_SCALED ? (double)values[i].value : NAN;
-    return prony_formula_value(metric->formula, (const char *const *)events->item, inputs, n);
+    memcpy(inputs + n, given, PRONY_GROUP_GIVEN * sizeof *given);
+    return prony_formula_value(metric->formula, names, inputs, n + PRONY_GROUP_GIVEN);
 }

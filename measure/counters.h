@@ -9,9 +9,9 @@
  * how many. They live as long as the program. */
 unsigned prony_counters_metrics(const char *provider, const struct prony_list *events,
                                 const struct prony_metric **metrics, unsigned room);
-/* A metric over the values of these events, in the same order. NaN, which the report writes as null, when one that it
+/* A metric over the values of these events, in the same order, and of what prony_group_given names. NaN, which the report writes as null, when one that it
  * needs was not counted, or it divides by 0. */
 double prony_counters_metric(const struct prony_metric *metric, const struct prony_list *events,
-                             const struct prony_value *values);
+                             const struct prony_value *values, const double *given);
 
 #endif

@@ -9,6 +9,8 @@
 
 enum { GROUPS_MOST = 64 };
 
+const char *const prony_group_given[PRONY_GROUP_GIVEN] = {"items", "elapsed-ns"};
+
 static struct prony_group groups[GROUPS_MOST];
 static char *copies[GROUPS_MOST]; /* what the groups point into */
 static unsigned groups_count;
@@ -63,6 +65,7 @@ static int read_line(struct prony_group *group, char *line)
 
 int prony_group_read(struct prony_group *group, char *text, const char *file, struct prony_error *error)
 {
+    const char *names[PRONY_GROUP_EVENTS + PRONY_GROUP_GIVEN];
     unsigned line = 1, events = 0;
     memset(group, 0, sizeof *group);
     for (char *next; text != NULL; text = next, line++) {
@@ -77,10 +80,11 @@ int prony_group_read(struct prony_group *group, char *text, const char *file, st
     }
     if (group->name == NULL || group->provider == NULL || group->summary == NULL || group->events[0] == NULL)
         return prony_fail(error, -EINVAL, "%s: a group has a group, a provider, a summary and an events line", file);
-    while (group->events[events] != NULL)
-        events++;
+    for (; group->events[events] != NULL; events++)
+        names[events] = group->events[events];
+    memcpy(names + events, prony_group_given, sizeof prony_group_given);
     for (unsigned i = 0; i < group->metrics_count; i++) {
-        int code = prony_formula_check(group->metrics[i].formula, group->events, events, error);
+        int code = prony_formula_check(group->metrics[i].formula, names, events + PRONY_GROUP_GIVEN, error);
         if (code != 0)
             return prony_fail_within(error, -EINVAL, "%s: metric %s", file, group->metrics[i].name);
     }

@@ -8,14 +8,18 @@
  *     events PAPI_BR_INS PAPI_BR_MSP
  *     metric branch_miss_rate: mispredicted branches for each branch = PAPI_BR_MSP / PAPI_BR_INS
  *
- * A formula is made of event names, numbers, + - * / and parentheses. Event names may hold - and :, so operators
+ * A formula is made of event names, numbers, + - * / and parentheses; `items` are those that were completed while the
+ * events were counted, `elapsed-ns` the time of the samples they were counted in. Event names may hold - and :, so operators
  * stand between spaces. A metric of a group is also reported when its events were named one by one. */
 #ifndef PRONY_MEASURE_GROUPS_H
 #define PRONY_MEASURE_GROUPS_H
 
 #include <prony/plugin/counter.h>
 
-enum { PRONY_GROUP_EVENTS = PRONY_EVENTS_MAX, PRONY_GROUP_METRICS = 8 };
+enum { PRONY_GROUP_EVENTS = PRONY_EVENTS_MAX, PRONY_GROUP_METRICS = 8, PRONY_GROUP_GIVEN = 2 };
+
+/* What a formula may use beside events, in this order: "items", "elapsed-ns". */
+extern const char *const prony_group_given[PRONY_GROUP_GIVEN];
 
 struct prony_metric {
     const char *name, *text, *formula;

@@ -215,6 +215,18 @@ static void totals(const struct prony_run *run, const struct prony_cell *cell, s
     }
 }
 
+/* What formulas may use beside events: the items, and the time, of the samples that were counted. */
+static void given_take(const struct prony_cell *cell, double *given)
+{
+    double samples = 0, ns = 0;
+    int64_t repeats = cell->counted_repeats != 0 ? cell->counted_repeats : cell->repeats;
+    for (unsigned i = 0; i < cell->visits_count; i++)
+        for (unsigned s = 0; s < cell->visits[i].samples; s++, samples++)
+            ns += (double)cell->visits[i].samples_ns[s];
+    given[0] = (double)cell->counted_samples * (double)repeats * (double)cell->need.items;
+    given[1] = cell->counted_repeats != 0 ? NAN : ns / samples * (double)cell->counted_samples;
+}
+
 static json_t *derived_json(const struct prony_run *run, const struct prony_cell *cell)
 {
     const struct prony_metric *metrics[METRICS_MAX];
@@ -222,10 +234,12 @@ static json_t *derived_json(const struct prony_run *run, const struct prony_cell
     const char *provider = run->method.provider != NULL ? run->method.provider->head.name : "none";
     unsigned n = prony_counters_metrics(provider, &run->method.events, metrics, METRICS_MAX);
     json_t *derived = json_object();
+    double given[PRONY_GROUP_GIVEN];
+    given_take(cell, given);
     memset(sums, 0, sizeof sums);
     totals(run, cell, sums);
     for (unsigned i = 0; i < n && i < METRICS_MAX; i++) {
-        double value = prony_counters_metric(metrics[i], &run->method.events, sums);
+        double value = prony_counters_metric(metrics[i], &run->method.events, sums, given);
         (void)json_object_set_new(derived, metrics[i]->name,
                                   json_pack("{s:o, s:o, s:o}", "value", prony_json_real(value), "text",
                                             prony_json_text(metrics[i]->text), "formula",

@@ -1,5 +1,5 @@
 /* The report as Markdown: what a pull request or a wiki shows. */
-#include "results/view.h"
+#include "results/roofline.h"
 
 #include <errno.h>
 #include <math.h>
@@ -76,7 +76,7 @@ int prony_report_markdown(const struct prony_report *report, FILE *out)
     struct prony_view view;
     const json_t *note;
     size_t i;
-    char verdict[512];
+    char verdict[512], close[1024];
     int code = prony_view_make(report, &view);
     if (code != 0)
         return code;
@@ -87,6 +87,8 @@ int prony_report_markdown(const struct prony_report *report, FILE *out)
     for (unsigned g = 0; g < view.groups; g++)
         if (prony_view_scaling_say(&view, &view.group[g], false, verdict, sizeof verdict)[0] != '\0')
             (void)fprintf(out, "- **%s**: %s.\n", view.group[g].label, verdict);
+    if (prony_roofline_say(&view, close, sizeof close)[0] != '\0')
+        (void)fprintf(out, "- **how close to the machine**: %s\n", close);
     for (unsigned g = 0; g < view.groups; g++) {
         (void)fprintf(out, "\n## %s\n\n| engine | workers | time | 95%% interval | rate | speed-up | status |\n",
                       view.group[g].label);

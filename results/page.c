@@ -1,5 +1,6 @@
 /* report.html: one file that opens offline, on a phone and in the dark. */
 #include "results/page.h"
+#include "results/roofline.h"
 
 #include <errno.h>
 #include <math.h>
@@ -126,7 +127,7 @@ static void short_part(FILE *out, const struct prony_view *view)
         prony_html(out, verdict);
         (void)fputs(".</span></li>\n", out);
     }
-    if (said == 0)
+    if (said == 0 && prony_roofline_ceilings(view) == NULL)
         (void)fputs("<li><b>Nothing was measured</b><span>No cell of this run has figures.</span></li>\n", out);
     (void)fputs("</ul>\n", out);
     if (more > 0)
@@ -200,6 +201,12 @@ static const char reading[] =
     "done by "
     "one after another, coherency the cost of keeping all in agreement, the peak where more workers stop helping. In "
     "parentheses 95% intervals. Fewer numbers of workers than a law needs are not fitted.</dd>\n"
+    "<dt>How close to the machine</dt><dd>What a cell does against the least of two limits measured in the same run: "
+    "the "
+    "peak of operations, and its operations a byte times the bandwidth of the level that holds its data. A cell "
+    "without floating-point operations is held against the bandwidth alone. More than 100% says that the machine gave "
+    "more "
+    "while the cell was visited than while the peaks were.</dd>\n"
     "<dt>Percentiles</dt><dd>Of single operations, in workloads that time each one; a ping-pong is the full round "
     "trip. Too few "
     "operations leave a percentile empty.</dd>\n"
@@ -228,6 +235,7 @@ int prony_report_page(const struct prony_report *report, const char *plots_folde
     banners(out, report, &view);
     short_part(out, &view);
     scaling_part(out, &view);
+    prony_page_roofline(out, &view);
     plots_part(out, plots_folder, plots);
     prony_page_cells(out, &view);
     prony_page_profile(out, report, &view);

@@ -18,6 +18,8 @@ void prony_page_unmeasured(FILE *out, const struct prony_view *view);
 void prony_page_disturbed(FILE *out, const struct prony_report *report, const struct prony_view *view);
 /* What the doctor found on the machine, when the report has it. */
 void prony_page_doctor(FILE *out, const struct prony_report *report);
+/* How close the cells came to the peaks that were measured; nothing without peaks (roofline_say.c). */
+void prony_page_roofline(FILE *out, const struct prony_view *view);
 void prony_page_profile(FILE *out, const struct prony_report *report, const struct prony_view *view);
 void prony_page_context(FILE *out, const struct prony_report *report);
 

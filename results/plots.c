@@ -1,6 +1,7 @@
 /* Which plots a report gets: at most PLOTS_MAX, so that a large plan is drawn in the same time as a small one; what was
  * left out is said. */
 #include "results/plots.h"
+#include "results/roofline.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,10 +12,15 @@
 
 static const struct kind {
     const char *name, *title, *caption;
-    unsigned most;
+    unsigned most; /* 0: one, of the whole report */
     bool (*wanted)(const struct prony_view *view, const struct prony_view_group *group);
     void (*draw)(const struct prony_drawing *drawing);
 } kinds[] = {
+    {"roofline", "Workloads under the peaks of this machine",
+     "Lines are peaks measured in this run: slanted by bytes, flat by operations. A point as high as the lines above "
+     "it "
+     "uses the machine whole; its horizontal place is the operations it does for each byte.",
+     0, prony_draw_roofline_wanted, prony_draw_roofline},
     {"sizes", "by size of a message",
      "Both axes are logarithmic; bands are 95% intervals. The eight fastest at the first size are shown.", 4,
      prony_draw_sizes_wanted, prony_draw_sizes},
@@ -68,11 +74,13 @@ static int plot_draw(const struct kind *kind, const struct prony_view *view, con
                      const char *folder, struct prony_plots *plots, struct prony_error *error)
 {
     struct prony_plot *plot = &plots->plot[plots->count];
+    const char *label = kind->most == 0 ? "all" : group->label;
     struct prony_drawing drawing = {plot->name, plot->title, NULL, NULL, view, group};
     int bad = 0;
-    name_make(plots, kind->name, group->label, plot->name, sizeof plot->name);
+    name_make(plots, kind->name, label, plot->name, sizeof plot->name);
     plot->kind = kind->name;
-    (void)snprintf(plot->title, sizeof plot->title, "%s: %s", group->label, kind->title);
+    (void)snprintf(plot->title, sizeof plot->title, "%s%s%s", kind->most == 0 ? "" : label, kind->most == 0 ? "" : ": ",
+                   kind->title);
     (void)snprintf(plot->caption, sizeof plot->caption, "%s", kind->caption);
     errno = 0;
     drawing.gp = open_in(folder, plot->name, "gp");
@@ -105,9 +113,9 @@ int prony_plots_draw(const struct prony_report *report, const char *folder, stru
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0] && code == 0; k++) {
         unsigned drawn = 0;
         for (unsigned g = 0; g < view.groups && code == 0; g++) {
-            if (!kinds[k].wanted(&view, &view.group[g]))
+            if (!kinds[k].wanted(&view, &view.group[g]) || (kinds[k].most > 0 && prony_roofline_is_peak(&view, g)))
                 continue;
-            if (drawn++ >= kinds[k].most)
+            if (kinds[k].most > 0 && drawn++ >= kinds[k].most)
                 left_out++;
             else
                 code = plot_draw(&kinds[k], &view, &view.group[g], folder, plots, error);

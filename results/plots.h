@@ -37,6 +37,9 @@ bool prony_draw_cost_wanted(const struct prony_view *view, const struct prony_vi
 void prony_draw_cost(const struct prony_drawing *drawing);
 bool prony_draw_heat_wanted(const struct prony_view *view, const struct prony_view_group *group);
 void prony_draw_heat(const struct prony_drawing *drawing);
+/* Of the whole report, with its first group (draw_roofline.c). */
+bool prony_draw_roofline_wanted(const struct prony_view *view, const struct prony_view_group *group);
+void prony_draw_roofline(const struct prony_drawing *drawing);
 
 /* Runs gnuplot once over all scripts in the folder, then makes each SVG fit for pages (colours, ids). Returns 0, or
  * -errno with the reason: no gnuplot, or it failed. */

@@ -1,5 +1,5 @@
 /* A report from a run: tool, context, plan, cells with their figures. */
-#include "results/model.h"
+#include "results/roofline.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -87,7 +87,8 @@ int prony_report_from_run(const struct prony_run *run, int argc, char **argv, bo
     made->root = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "schema", PRONY_REPORT_SCHEMA, "tool", prony_tool_json(),
                            "context", prony_context_json(run, argc, argv), "plan", plan_json(run), "cells",
                            cells_json(run), "scaling", prony_scaling_json(run));
-    if (made->root == NULL)
+    if (made->root == NULL ||
+        json_object_set_new(made->root, "roofline", prony_roofline_add(run, json_object_get(made->root, "cells"))) != 0)
         goto out;
     if (run->topology != NULL && (code = prony_topology_xml(run->topology, &made->xml, error)) != 0)
         goto failed;

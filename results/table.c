@@ -1,8 +1,9 @@
 /* The table on stdout after a run. */
-#include "results/view.h"
+#include "results/roofline.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct pen {
@@ -93,6 +94,29 @@ static void group_say(const struct pen *pen, const struct prony_view *view, cons
     (void)fputc('\n', pen->out);
 }
 
+/* How close each workload came to the machine, its best engine by number of workers. */
+static void roofline_say(const struct pen *pen, const struct prony_view *view)
+{
+    const struct prony_view_cell **cells = calloc(view->count + 1u, sizeof *cells);
+    char text[1024], does[48], ceiling[48];
+    unsigned n = cells == NULL ? 0 : prony_roofline_ranked(view, true, cells, view->count);
+    if (prony_roofline_say(view, text, sizeof text)[0] != '\0') {
+        (void)fprintf(pen->out, "%show close to the machine%s\n", pen->bold, pen->plain);
+        for (unsigned i = 0; i < n; i++) {
+            const json_t *place = json_object_get(cells[i]->json, "roofline");
+            const char *label = view->group[cells[i]->group].label;
+            (void)fprintf(pen->out, "  %-*.*s %-*.*s %3u %12s of %12s %6.3g%%\n", 22, fitting(label, 22), label, 8,
+                          fitting(cells[i]->series, 8), cells[i]->series, cells[i]->workers,
+                          prony_roofline_rate(place, "", does, sizeof does),
+                          prony_roofline_rate(place, "ceiling", ceiling, sizeof ceiling),
+                          100 * prony_json_number(place, "fraction"));
+        }
+        wrapped(pen, text);
+        (void)fputc('\n', pen->out);
+    }
+    free(cells);
+}
+
 static void foot_say(const struct pen *pen, const struct prony_report *report, const struct prony_view *view)
 {
     char trouble[160], wall[32];
@@ -127,6 +151,7 @@ int prony_report_table(const struct prony_report *report, FILE *out, unsigned wi
                   "speed-up", pen.plain);
     for (unsigned i = 0; i < view.groups; i++)
         group_say(&pen, &view, &view.group[i], name);
+    roofline_say(&pen, &view);
     foot_say(&pen, report, &view);
     prony_view_free(&view);
     return ferror(out) ? -EIO : 0;

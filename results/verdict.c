@@ -1,5 +1,5 @@
 /* What the figures say, in words. */
-#include "results/view.h"
+#include "results/roofline.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -90,7 +90,8 @@ const char *prony_view_verdict(const struct prony_view *view, const struct prony
                                size_t bytes)
 {
     const struct prony_view_cell **racers = malloc((group->count + 1u) * sizeof *racers);
-    unsigned n = racers == NULL ? 0 : prony_view_race(view, group, racers, group->count);
+    bool peak = prony_roofline_is_peak(view, (unsigned)(group - view->group));
+    unsigned n = racers == NULL || peak ? 0 : prony_view_race(view, group, racers, group->count);
     FILE *out = n == 0 ? NULL : fmemopen(text, bytes, "w");
     text[0] = '\0';
     if (out != NULL) {

@@ -61,6 +61,8 @@ static void param_say(FILE *out, const char *key, const json_t *value)
         json_int_t n = json_integer_value(value);
         if (n != 0 && n % 1000000 == 0)
             (void)fprintf(out, "%lldM", (long long)n / 1000000);
+        else if (n != 0 && n % 1048576 == 0)
+            (void)fprintf(out, "%lldMi", (long long)n / 1048576);
         else if (n != 0 && n % 1024 == 0)
             (void)fprintf(out, "%lldKi", (long long)n / 1024);
         else if (n != 0 && n % 1000 == 0)
@@ -214,6 +216,7 @@ int prony_view_make(const struct prony_report *report, struct prony_view *view)
     int code = seen == NULL || groups == NULL ? -ENOMEM : 0;
     memset(view, 0, sizeof *view);
     view->scaling = json_object_get(report->root, "scaling");
+    view->roofline = json_object_get(report->root, "roofline");
     view->weak = strcmp(prony_json_string(json_object_get(report->root, "plan"), "size"), "weak") == 0;
     view->cell = calloc(n + 1, sizeof *view->cell);
     view->group = calloc(n + 1, sizeof *view->group);

@@ -30,6 +30,7 @@ struct prony_view {
     struct prony_view_group *group; /* in the order in which they first appear */
     unsigned *order;                /* all cells, group by group */
     const json_t *scaling;          /* the report's; may be NULL */
+    const json_t *roofline;         /* the report's; may be NULL */
     bool weak;                      /* sizes grew with the workers: `items` does not set groups apart */
     unsigned ok, failed, skipped, interrupted, marked_visits, visits;
 };

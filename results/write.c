@@ -13,7 +13,7 @@
 static int dump_value(const json_t *root, const char *key, size_t indent, FILE *out)
 {
     (void)fprintf(out, "\"%s\": ", key);
-    return json_dumpf(json_object_get(root, key), out, indent | JSON_REAL_PRECISION(12));
+    return json_dumpf(json_object_get(root, key), out, indent | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
 }
 
 static bool is_written_above(const char *key)

@@ -49,6 +49,7 @@ static int chase_need(const struct prony_params *params, unsigned workers, struc
     (void)error;
     need->items = (int64_t)lines - 1;
     need->operations = need->items * workers;
+    need->moved = need->operations * LINE_BYTES;
     need->bytes = (lines + 1) * LINE_BYTES * workers;
     return 0;
 }

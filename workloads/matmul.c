@@ -42,7 +42,8 @@ static int matmul_need(const struct prony_params *params, unsigned workers, stru
     (void)workers, (void)error;
     need->items = (int64_t)n;
     need->bytes = 3 * n * n * sizeof(double);
-    need->operations = (int64_t)(2 * n * n * n);
+    need->operations = need->flops = (int64_t)(2 * n * n * n);
+    need->moved = (int64_t)need->bytes;
     return 0;
 }
 

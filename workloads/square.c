@@ -53,6 +53,7 @@ static int square_need(const struct prony_params *params, unsigned workers, stru
     if (need->items < 0)
         return (int)need->items;
     need->bytes = 2 * (uint64_t)need->items * sizeof(int64_t);
+    need->moved = (int64_t)need->bytes;
     return 0;
 }
 

@@ -35,7 +35,8 @@ static int triad_need(const struct prony_params *params, unsigned workers, struc
     (void)workers, (void)error;
     need->items = prony_param_int(params, "size") / (int64_t)sizeof(double);
     need->bytes = 3 * (uint64_t)need->items * sizeof(double);
-    need->operations = 3 * need->items * (int64_t)sizeof(double);
+    need->operations = need->moved = 3 * need->items * (int64_t)sizeof(double);
+    need->flops = 2 * need->items;
     return 0;
 }
 

@@ -225,7 +225,7 @@ static int wordcount_need(const struct prony_params *params, unsigned workers, s
     if (bytes < 0)
         return (int)bytes;
     arg = layout((uint64_t)bytes, (uint32_t)prony_param_int(params, "block"));
-    need->items = bytes;
+    need->items = need->moved = bytes;
     need->bytes = arg.parts_off + PARTS * sizeof(struct part);
     need->scratch = power_above(arg.block_bytes / 2) * sizeof(uint32_t) + 65536;
     return 0;

@@ -14,6 +14,8 @@ static const struct {
     {"fib", {"n", "12", "cutoff", "4"}},
     {"triad", {"size", "16Ki"}},
     {"chase", {"size", "8Ki"}},
+    {"peak-flops", {"steps", "100"}},
+    {"bandwidth", {"op", "read", "size", "8Ki"}},
     {"wordcount", {"source", "zipf", "size", "100k", "block", "4Ki"}},
     {"line", {"items", "40"}},
     {"pingpong", {"items", "40", "size", "100"}},

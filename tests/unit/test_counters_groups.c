@@ -175,6 +175,7 @@ static void derives_what_the_events_allow(void **state)
     struct prony_list events = {NULL, 0, 0};
     const struct prony_metric *metrics[8];
     struct prony_value values[2];
+    const double given[PRONY_GROUP_GIVEN] = {50, 8000};
     (void)state;
     memset(values, 0, sizeof values);
     assert_int_equal(prony_list_split(&events, "PAPI_TOT_CYC,PAPI_TOT_INS", ',', NULL), 0);
@@ -183,12 +184,44 @@ static void derives_what_the_events_allow(void **state)
     assert_string_equal(metrics[1]->name, "cpi");
     values[0] = (struct prony_value){.value = 200, .status = PRONY_COUNTED};
     values[1] = (struct prony_value){.value = 300, .status = PRONY_SCALED};
-    assert_true(prony_counters_metric(metrics[0], &events, values) == 1.5);
+    assert_true(prony_counters_metric(metrics[0], &events, values, given) == 1.5);
     values[1].status = PRONY_IMPLAUSIBLE;
-    assert_true(isnan(prony_counters_metric(metrics[0], &events, values)));
+    assert_true(isnan(prony_counters_metric(metrics[0], &events, values, given)));
     assert_int_equal(prony_counters_metrics("papi", &events, metrics, 0), 0);
     assert_int_equal(prony_counters_metrics("software", &events, metrics, 8), 0);
     prony_list_free(&events);
+}
+
+static const struct prony_metric *named(const char *provider, const struct prony_list *events, const char *name)
+{
+    const struct prony_metric *metrics[8];
+    unsigned n = prony_counters_metrics(provider, events, metrics, 8);
+    for (unsigned i = 0; i < n; i++)
+        if (strcmp(metrics[i]->name, name) == 0)
+            return metrics[i];
+    fail_msg("no metric %s", name);
+    return NULL;
+}
+
+/* 300 uJ over 50 items, and 300 lines in 8 us. */
+static void derives_by_item_and_by_time(void **state)
+{
+    const double given[PRONY_GROUP_GIVEN] = {50, 8000}, nothing[PRONY_GROUP_GIVEN] = {NAN, NAN};
+    struct prony_list energy = {NULL, 0, 0}, misses = {NULL, 0, 0};
+    struct prony_value value = {.value = 300, .status = PRONY_COUNTED};
+    const struct prony_metric *joules, *bytes;
+    (void)state;
+    assert_int_equal(prony_list_split(&energy, "package-energy", ',', NULL), 0);
+    assert_int_equal(prony_list_split(&misses, "PAPI_L3_TCM", ',', NULL), 0);
+    joules = named("software", &energy, "package_joules_per_item");
+    bytes = named("papi", &misses, "memory_bytes_per_s");
+    assert_float_equal(prony_counters_metric(joules, &energy, &value, given), 6e-6, 1e-15);
+    assert_float_equal(prony_counters_metric(bytes, &misses, &value, given), 2.4e9, 1);
+    assert_true(isnan(prony_counters_metric(bytes, &misses, &value, nothing)));
+    value.status = PRONY_NOT_SUPPORTED;
+    assert_true(isnan(prony_counters_metric(joules, &energy, &value, given)));
+    prony_list_free(&energy);
+    prony_list_free(&misses);
 }
 
 int main(void)
@@ -197,7 +230,7 @@ int main(void)
         cmocka_unit_test(has_the_value_of_arithmetic),   cmocka_unit_test(is_null_when_an_input_is),
         cmocka_unit_test(refuses_what_is_no_formula),    cmocka_unit_test(reads_a_group),
         cmocka_unit_test(refuses_a_bad_group),           cmocka_unit_test(all_built_in_groups_are_right),
-        cmocka_unit_test(derives_what_the_events_allow),
+        cmocka_unit_test(derives_what_the_events_allow), cmocka_unit_test(derives_by_item_and_by_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,8 @@ struct prony_need {
     uint64_t engine_caps; /* beyond what its shape needs: PRONY_CAP_NEST, say */
     uint64_t message;     /* bytes of the largest message it sends */
     int64_t messages;     /* messages of one repetition, both ways together, answers that are waited for not */
+    int64_t flops;        /* floating-point operations of one repetition, all workers together; 0: none, or not known */
+    int64_t moved;        /* bytes of data that a repetition must read or write at least, each once; 0: not known */
 };
 
 /* One cell as a workload sees it. Lives in the host only. */

@@ -10,7 +10,7 @@
  * other spin a number of times that no simulation repeats. */
 #include <prony/plugin/counter.h>
 
-#include "base/text.h"
+#include "counters/valgrind.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,26 +21,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <valgrind/callgrind.h>
-
-#define TRIGGER "desc: Trigger: Client Request: worker "
-
-enum { COLUMNS = 16, PARTS = 3 };
-
-/* Events, as sums of what callgrind calls them. */
-static const struct {
-    const char *name;
-    const char *parts[PARTS + 1];
-} table[] = {
-    {"instructions", {"Ir"}},
-    {"loads", {"Dr"}},
-    {"stores", {"Dw"}},
-    {"branches", {"Bc", "Bi"}},
-    {"branch-misses", {"Bcm", "Bim"}},
-    {"l1i-misses", {"I1mr"}},
-    {"l1d-misses", {"D1mr", "D1mw"}},
-    {"ll-misses", {"ILmr", "DLmr", "DLmw"}},
-};
-enum { EVENTS = sizeof table / sizeof table[0] };
 
 static const char *const defaults[] = {"instructions", "branches", "branch-misses", "l1d-misses", "ll-misses", NULL};
 static const char *const command_line[] = {
@@ -57,38 +37,9 @@ static const char *const command_line[] = {
 };
 enum { WORDS = sizeof command_line / sizeof command_line[0] };
 
-static int find(const char *name)
-{
-    for (int i = 0; i < EVENTS; i++)
-        if (strcmp(table[i].name, name) == 0)
-            return i;
-    return -1;
-}
-
 static int known(const char *event, struct prony_error *error)
 {
-    const char *names[EVENTS + 1] = {NULL};
-    char hint[120];
-    if (find(event) >= 0)
-        return 0;
-    for (int i = 0; i < EVENTS; i++)
-        names[i] = table[i].name;
-    return prony_fail(error, -ENOENT, "the provider callgrind has no event '%s'%s", event,
-                      prony_text_nearest(event, names, hint, sizeof hint));
-}
-
-static bool in_path(const char *name)
-{
-    const char *path = getenv("PATH");
-    char file[4096];
-    while (path != NULL && *path != '\0') {
-        size_t length = strcspn(path, ":");
-        (void)snprintf(file, sizeof file, "%.*s/%s", (int)length, path, name);
-        if (access(file, X_OK) == 0)
-            return true;
-        path += length + (path[length] == ':');
-    }
-    return false;
+    return prony_valgrind_known("the provider callgrind", event, error);
 }
 
 static int probe(struct prony_error *error)
@@ -100,7 +51,7 @@ static int probe(struct prony_error *error)
 #endif
     if (sanitized)
         return prony_fail(error, -ENOTSUP, "prony was built with a sanitizer, and valgrind does not run such programs");
-    return in_path(command_line[0]) ? 0 : prony_fail(error, -ENOTSUP, "there is no valgrind in PATH: install valgrind");
+    return prony_valgrind_present(error);
 }
 
 /* Does valgrind run here at all? It knows not every instruction of every CPU. */
@@ -175,62 +126,29 @@ static void leave(struct prony_worker *worker)
     worker->counting = NULL;
 }
 
-/* Splits a line of words after its colon; how many there are. */
-static unsigned split_words(char *line, char *words[COLUMNS])
-{
-    unsigned n = 0;
-    char *rest, *word = strtok_r(strchr(line, ':') + 1, " \n", &rest);
-    for (; word != NULL && n < COLUMNS; word = strtok_r(NULL, " \n", &rest))
-        words[n++] = word;
-    return n;
-}
-
-/* Adds one file of callgrind to the worker's sums if it is the worker's. True when it was. */
-static bool add_file(FILE *file, unsigned worker, int64_t sums[EVENTS])
-{
-    char line[512], header[512] = "", *columns[COLUMNS], *counts[COLUMNS];
-    bool its = false;
-    while (fgets(line, sizeof line, file) != NULL) {
-        unsigned n, m;
-        if (strncmp(line, TRIGGER, strlen(TRIGGER)) == 0)
-            its = strtoul(line + strlen(TRIGGER), NULL, 10) == worker;
-        else if (strncmp(line, "events:", 7) == 0)
-            memcpy(header, line, sizeof header);
-        else if (its && header[0] != '\0' && strncmp(line, "totals:", 7) == 0) {
-            n = split_words(header, columns);
-            m = split_words(line, counts);
-            for (unsigned i = 0; i < EVENTS; i++)
-                for (unsigned part = 0; table[i].parts[part] != NULL; part++)
-                    for (unsigned column = 0; column < n && column < m; column++)
-                        if (strcmp(columns[column], table[i].parts[part]) == 0)
-                            sums[i] += strtoll(counts[column], NULL, 10);
-            return true;
-        }
-    }
-    return false;
-}
-
 static int gather(const char *folder, unsigned worker, const char *const *events, unsigned n,
                   struct prony_value *values, struct prony_error *error)
 {
-    int64_t sums[EVENTS] = {0};
+    int64_t sums[PRONY_VALGRIND_EVENTS] = {0};
+    char trigger[64];
     DIR *entries = opendir(folder);
     struct dirent *entry;
     bool found = false;
     if (entries == NULL)
         return prony_fail(error, -errno, "valgrind's folder cannot be read: %s", strerrordesc_np(errno));
+    (void)snprintf(trigger, sizeof trigger, "Client Request: worker %u", worker);
     while ((entry = readdir(entries)) != NULL) {
         char path[4096];
         FILE *file;
         (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (strncmp(entry->d_name, "counts.", 7) != 0 || (file = fopen(path, "re")) == NULL)
             continue;
-        found |= add_file(file, worker, sums);
+        found |= prony_valgrind_add(file, trigger, sums);
         (void)fclose(file);
     }
     (void)closedir(entries);
     for (unsigned i = 0; i < n; i++) {
-        int which = find(events[i]);
+        int which = prony_valgrind_find(events[i]);
         values[i] = (struct prony_value){.status = PRONY_NOT_SUPPORTED};
         if (which < 0)
             (void)snprintf(values[i].reason, sizeof values[i].reason, "the provider callgrind has no such event");

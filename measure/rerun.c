@@ -51,7 +51,7 @@ static void none_counted(const struct prony_cell *cell, size_t events, const cha
         }
 }
 
-static void remove_folder(const char *folder)
+void prony_rerun_remove(const char *folder)
 {
     DIR *entries = opendir(folder);
     struct dirent *entry;
@@ -127,5 +127,5 @@ void prony_rerun(struct prony_bout *bout, struct prony_live *live)
     else
         take_over(cell, method, folder, samples);
     prony_journal_say(&bout->journal, "rerun\t%u\t%lld\t%s", live->number, (long long)samples, error.text);
-    remove_folder(folder);
+    prony_rerun_remove(folder);
 }

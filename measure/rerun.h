@@ -12,5 +12,7 @@ void prony_rerun(struct prony_bout *bout, struct prony_live *live);
 /* In the host: a table in which each of the workload's kernels is wrapped in provider->region. Lives as long as the
  * program; one a process. */
 const struct prony_kernel *prony_rerun_wrap(const struct prony_kernel *kernels, const struct prony_provider *provider);
+/* Takes away a folder of a tool, and the files in it. */
+void prony_rerun_remove(const char *folder);
 
 #endif

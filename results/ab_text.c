@@ -13,6 +13,8 @@ const char *prony_ab_unit(const char *read, const char *metric)
     if ((wall || strcmp(read, "gbench") == 0 || strcmp(read, "prony") == 0) &&
         (strcmp(metric, "time") == 0 || strcmp(metric, "cpu") == 0 || metric[0] == 'p' || strcmp(metric, "max") == 0))
         return "ns";
+    if (strcmp(read, "callgrind") == 0)
+        return "simulated";
     return wall && strcmp(metric, "rss") == 0 ? "bytes" : "";
 }
 
@@ -54,7 +56,7 @@ static void value_text(double value, const char *unit, char *text, size_t bytes)
     else if (strcmp(unit, "bytes") == 0)
         (void)prony_text_of_bytes(value, text, bytes);
     else
-        (void)snprintf(text, bytes, "%.5g", value);
+        (void)snprintf(text, bytes, strcmp(unit, "simulated") == 0 ? "%.8g" : "%.5g", value);
 }
 
 static void row_note(const struct prony_ab_telling *telling, unsigned i, struct row *row)
@@ -105,6 +107,7 @@ static void summary(const struct prony_ab_telling *telling, char *text, size_t b
 {
     const struct prony_ab *ab = telling->ab;
     unsigned m = 0, regressed = prony_ab_count(ab, PRONY_REGRESSED);
+    const char *simulated = strcmp(telling->read, "callgrind") == 0 ? "; counts are simulated, by valgrind" : "";
     char wall[32];
     for (unsigned i = 0; i < ab->main.series_count; i++)
         m += ab->main.series[i].primary;
@@ -113,13 +116,13 @@ static void summary(const struct prony_ab_telling *telling, char *text, size_t b
         (void)snprintf(text, bytes, "%s: %s", prony_ab_word(ab), ab->reason.text);
     else if (regressed > 0)
         (void)snprintf(text, bytes,
-                       "regressed: %u of %u benchmark%s by more than the margin of %.3g%%; %u launches in %s",
-                       regressed, m, m == 1 ? "" : "s", 100 * telling->plan->margin, ab->launches, wall);
+                       "regressed: %u of %u benchmark%s by more than the margin of %.3g%%; %u launches in %s%s",
+                       regressed, m, m == 1 ? "" : "s", 100 * telling->plan->margin, ab->launches, wall, simulated);
     else
-        (void)snprintf(text, bytes, "%s: no regression beyond %.3g%% was %s; %u launches in %s", prony_ab_word(ab),
+        (void)snprintf(text, bytes, "%s: no regression beyond %.3g%% was %s; %u launches in %s%s", prony_ab_word(ab),
                        100 * telling->plan->margin,
                        prony_ab_count(ab, PRONY_INCONCLUSIVE) > 0 ? "shown, nor excluded for all" : "found",
-                       ab->launches, wall);
+                       ab->launches, wall, simulated);
 }
 
 static const char *paint(const struct prony_ab_telling *telling, const char *verdict)

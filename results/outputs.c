@@ -3,6 +3,7 @@
 #include "results/model.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +84,24 @@ int prony_read_gbench(void *context, const struct prony_launched *launched, stru
     return code;
 }
 
+/* What was counted, for one repetition of a sample; an event that took turns was counted in fewer samples. */
+static int read_counters(const json_t *counters, const char *id, struct prony_readings *readings,
+                         struct prony_error *error)
+{
+    const json_t *events = json_object_get(json_array_get(json_object_get(counters, "workers"), 0), "events"), *total;
+    double repeats = prony_json_number(counters, "repeats");
+    const char *name;
+    int code = 0;
+    json_object_foreach(json_object_get(counters, "total"), name, total)
+    {
+        double samples = prony_json_number(json_object_get(events, name), "samples");
+        double value = prony_json_number(total, "value") / (samples > 0 ? samples * repeats : NAN);
+        if (code == 0 && isfinite(value))
+            code = prony_readings_add(readings, id, name, value, error);
+    }
+    return code;
+}
+
 static int read_cell(const json_t *cell, struct prony_readings *readings, struct prony_error *error)
 {
     static const char *const percentiles[] = {"p50", "p99", "max"};
@@ -99,7 +118,7 @@ static int read_cell(const json_t *cell, struct prony_readings *readings, struct
     for (unsigned i = 0; i < 3 && code == 0; i++)
         if (json_is_number(json_object_get(latency, percentiles[i])))
             code = prony_readings_add(readings, id, percentiles[i], prony_json_number(latency, percentiles[i]), error);
-    return code;
+    return code == 0 ? read_counters(json_object_get(cell, "counters"), id, readings, error) : code;
 }
 
 int prony_read_report(void *context, const struct prony_launched *launched, struct prony_readings *readings,

@@ -1,11 +1,13 @@
 /* prony ab: a paired comparison of two commands. */
 #include "results/ab.h"
 #include "base/log.h"
+#include "measure/simulate.h"
 #include "runner/command.h"
 #include "runner/folder.h"
 #include "runner/shared.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -28,14 +30,18 @@ static const struct runner_option options[] = {
     {0, "head", "CMD", TAKE_TEXT, AT(head), 0, 0, "the command that may have become slower", NULL},
     {0, "read", "WHAT", TAKE_TEXT, AT(read), 0, 0,
      "what a launch says: wall (time, cpu, rss of the process), numbers (one a line, or NAME NUMBER), gbench (Google "
-     "Benchmark's JSON), prony (a report), field:PATH (of JSON) (default wall)",
+     "Benchmark's JSON), prony (a report), field:PATH (of JSON), callgrind (simulated counts) (default: callgrind for "
+     "the metrics that it counts, else wall)",
      NULL},
-    {0, "metric", "NAME", TAKE_TEXT, AT(metric), 0, 0, "what is judged; all others inform (default time)", NULL},
+    {0, "metric", "NAME", TAKE_TEXT, AT(metric), 0, 0,
+     "what is judged; all others inform (default time). Counted by valgrind, without a PMU: instructions, loads, "
+     "stores, branches, branch-misses, l1i-misses, l1d-misses, ll-misses",
+     NULL},
     {0, "higher-is-better", NULL, TAKE_FLAG, AT(higher), 0, 0, "the metric is a rate, say", NULL},
     {0, "reduce", "HOW", TAKE_TEXT, AT(reduce), 0, 0,
      "several numbers of one launch become one: best or median (default best)", NULL},
-    {0, "margin", "PCT", TAKE_PERCENT, AT(margin), 0, 1000, "changes within it do not matter (default 1%)",
-     "How it is judged"},
+    {0, "margin", "PCT", TAKE_PERCENT, AT(margin), 0, 1000,
+     "changes within it do not matter (default 1%; 0.05% of simulated counts)", "How it is judged"},
     {0, "margin-for", "GLOB=PCT", TAKE_EACH, AT(margins_for), 0, 0, "another margin for some benchmarks", NULL},
     {0, "alpha", "PCT", TAKE_PERCENT, AT(alpha), 1e-6, 50,
      "chance of any wrong verdict, over all benchmarks together (default 5%)", NULL},
@@ -45,13 +51,15 @@ static const struct runner_option options[] = {
      "repeats on fresh pairs what has regressed; it stands only if both agree", NULL},
     {0, "require-power", NULL, TAKE_FLAG, AT(require_power), 0, 0, "exit code 4 when a verdict is inconclusive", NULL},
     {0, "pairs", "N", TAKE_COUNT, AT(pairs), 1, PRONY_PAIRS_MOST,
-     "pairs of launches, an even number (default 20); the least when --precision is given", "How it is measured"},
+     "pairs of launches, an even number (default 20; 6 of simulated counts); the least when --precision is given",
+     "How it is measured"},
     {0, "precision", "PCT", TAKE_PERCENT, AT(precision), 0, 1000,
      "more pairs until half of each interval is below PCT or the budget is spent (default 0: off)", NULL},
     {0, "budget", "TIME", TAKE_DURATION, AT(budget_ns), 0, 0,
      "ends after this time (default 0: none; 60s with --precision)", NULL},
     {0, "timeout", "TIME", TAKE_DURATION, AT(timeout_ns), 0, 0, "kills a launch that takes longer (default 60s)", NULL},
-    {0, "warmup", "N", TAKE_COUNT, AT(warmup), 0, 1000, "launches of each side beforehand (default 1)", NULL},
+    {0, "warmup", "N", TAKE_COUNT, AT(warmup), 0, 1000,
+     "launches of each side beforehand (default 1; 0 of simulated counts)", NULL},
     {0, "prepare", "CMD", TAKE_TEXT, AT(prepare), 0, 0, "runs before every launch, off the clock", NULL},
     {0, "cleanup", "CMD", TAKE_TEXT, AT(cleanup), 0, 0, "runs after every launch, also after one that failed", NULL},
     {0, "pin", "PUS", TAKE_TEXT, AT(pin), 0, 0, "PUs the commands may use: 1, 0-2+4 or none (default one PU)", NULL},
@@ -73,6 +81,8 @@ static const char *const examples[] = {
     "prony ab --read field:ops --metric ops --higher-is-better --base 'sh -c ./bench.sh' --head 'env N=2 sh -c "
     "./bench.sh'",
     "a number out of a JSON text; a shell where you ask for one",
+    "prony ab --metric instructions --base ./old --head ./new",
+    "0.1% more instructions, simulated by valgrind: a verdict also on a noisy machine without a PMU",
     NULL};
 
 /* What a request becomes; freed by setting_free. */
@@ -82,17 +92,20 @@ struct setting {
     struct prony_ab_margin *margins;
     int *pus;
     char program[64];
+    struct prony_simulation simulation;
 };
 
 static int set_read(const struct request *request, struct setting *setting, struct prony_error *error)
 {
-    static const char *const names[] = {"wall", "numbers", "gbench", "prony", "field:PATH", NULL};
+    static const char *const names[] = {"wall", "numbers", "gbench", "prony", "field:PATH", "callgrind", NULL};
     struct prony_ab_plan *plan = &setting->plan;
     const char *first = plan->command[PRONY_BASE].item[0], *slash = strrchr(first, '/');
     char hint[120];
     plan->capture = true;
+    (void)snprintf(setting->program, sizeof setting->program, "%s", slash != NULL ? slash + 1 : first);
+    if (strcmp(request->read, "callgrind") == 0)
+        return prony_simulate_open(&setting->simulation, setting->program, plan, error);
     if (strcmp(request->read, "wall") == 0) {
-        (void)snprintf(setting->program, sizeof setting->program, "%s", slash != NULL ? slash + 1 : first);
         plan->read = prony_read_wall;
         plan->read_context = setting->program;
         plan->capture = false;
@@ -108,7 +121,7 @@ static int set_read(const struct request *request, struct setting *setting, stru
         plan->read = prony_read_field;
         plan->read_context = &setting->field;
     } else {
-        return prony_fail(error, -EINVAL, "--read %s: it takes wall, numbers, gbench, prony or field:PATH%s",
+        return prony_fail(error, -EINVAL, "--read %s: it takes wall, numbers, gbench, prony, field:PATH or callgrind%s",
                           request->read, prony_text_nearest(request->read, names, hint, sizeof hint));
     }
     return 0;
@@ -196,6 +209,7 @@ static void setting_free(struct setting *setting)
     prony_list_free(&setting->plan.cleanup);
     free(setting->margins);
     free(setting->pus);
+    prony_simulate_close(&setting->simulation);
 }
 
 static int write_out(const struct prony_ab_telling *telling, const char *out, struct prony_error *error)
@@ -287,15 +301,30 @@ static int serve(struct request *request, int argc, char **argv)
     return code;
 }
 
+/* What was not asked. Simulated counts hardly vary: few pairs tell small changes. */
+static void settle(struct request *request)
+{
+    bool simulated;
+    if (request->read == NULL)
+        request->read = prony_simulate_knows(request->metric) ? "callgrind" : "wall";
+    simulated = strcmp(request->read, "callgrind") == 0;
+    if (simulated && strcmp(request->metric, "time") == 0)
+        request->metric = "instructions";
+    if (request->margin < 0)
+        request->margin = simulated ? 0.05 : 1;
+    if (request->pairs == 0)
+        request->pairs = simulated ? 6 : 20;
+    if (request->warmup == UINT_MAX)
+        request->warmup = simulated ? 0 : 1;
+}
+
 static int ab_main(int argc, char **argv)
 {
-    struct request request = {.read = "wall",
-                              .metric = "time",
+    struct request request = {.metric = "time",
                               .reduce = "best",
-                              .margin = 1,
+                              .margin = -1,
                               .alpha = 5,
-                              .pairs = 20,
-                              .warmup = 1,
+                              .warmup = UINT_MAX,
                               .budget_ns = -1,
                               .timeout_ns = 60000000000,
                               .seed = 1};
@@ -303,6 +332,7 @@ static int ab_main(int argc, char **argv)
     int code;
     if (runner_parse(&runner_ab, argc, argv, &request, &operands, &code)) {
         prony_log_level(request.quiet ? PRONY_QUIET : request.verbose ? PRONY_VERBOSE : PRONY_NORMAL);
+        settle(&request);
         code = serve(&request, argc, argv);
     }
     prony_list_free(&request.outs);

@@ -9,7 +9,8 @@
 #include <prony/plugin/counter.h>
 
 #include "base/text.h"
-#include "counters/perf.h"
+#include "counters/known_loop.h"
+#include "counters/perf_open.h"
 
 #include <errno.h>
 #include <papi.h>
@@ -17,11 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SETS = 4, NAMES = 128, NAME_BYTES = 64, OFFERED = 4096, LOOPS = 20000, WALK_BYTES = 512 * 1024 };
+enum { SETS = 4, NAMES = 128, NAME_BYTES = 64, OFFERED = 4096 };
 
 static const char *const defaults[] = {"PAPI_TOT_INS", "PAPI_TOT_CYC", "PAPI_BR_MSP", "PAPI_L1_DCM", NULL};
 
@@ -237,45 +237,6 @@ static int read_values(struct prony_worker *worker, struct prony_value *values, 
     return 0;
 }
 
-/* A loop that no CPU runs without instructions, cycles, wrongly guessed branches and misses of its first cache: it
- * walks at random through more memory than that cache holds, and turns at random. False: no memory for it. */
-static __attribute__((noinline)) bool run_known_loop(void)
-{
-    void *memory = mmap(NULL, WALK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    volatile unsigned char *bytes = memory;
-    volatile uint32_t turns = 0;
-    uint32_t x = 2463534242u;
-    if (memory == MAP_FAILED)
-        return false;
-    for (unsigned i = 0; i < LOOPS; i++) {
-        x ^= x << 13;
-        x ^= x >> 17;
-        x ^= x << 5;
-        bytes[(x >> 8) % WALK_BYTES]++;
-        if (x & 1)
-            turns++;
-    }
-    (void)munmap(memory, WALK_BYTES);
-    return true;
-}
-
-/* The least an event must count in the known loop; 0: no claim. */
-static int64_t least_in_loop(const char *name)
-{
-    static const struct {
-        const char *part; /* of the event's name */
-        int64_t least;
-    } known_counts[] = {
-        {"PAPI_TOT_INS", LOOPS}, {"::INSTRUCTIONS", LOOPS}, {"INST_RETIRED", LOOPS}, {"RETIRED_INSTRUCTIONS", LOOPS},
-        {"PAPI_BR_INS", LOOPS},  {"PAPI_TOT_CYC", 1},       {"PAPI_REF_CYC", 1},     {"CPU_CYCLES", 1},
-        {"::CYCLES", 1},         {"PAPI_BR_MSP", 1},        {"PAPI_L1_DCM", 1},      {"TASK-CLOCK", 1},
-    };
-    for (size_t i = 0; i < sizeof known_counts / sizeof known_counts[0]; i++)
-        if (strstr(name, known_counts[i].part) != NULL)
-            return known_counts[i].least;
-    return 0;
-}
-
 /* A guest may let an event be added and started, and never move it. */
 static int check_plausible(struct prony_worker *worker, const char *const *events, unsigned n,
                            struct prony_value *values)
@@ -284,14 +245,14 @@ static int check_plausible(struct prony_worker *worker, const char *const *event
     int code = read_values(worker, values, n);
     for (unsigned i = 0; i < n; i++)
         before[i] = values[i].value;
-    if (code == 0 && !run_known_loop())
+    if (code == 0 && !prony_known_loop_run())
         return 0;
     if (code == 0)
         code = read_values(worker, values, n);
     if (code != 0)
         return code;
     for (unsigned i = 0; i < n; i++) {
-        int64_t least = least_in_loop(events[i]), counted = values[i].value - before[i];
+        int64_t least = prony_known_loop_least(events[i]), counted = values[i].value - before[i];
         if (values[i].status != PRONY_COUNTED || counted >= least)
             continue;
         values[i].status = PRONY_IMPLAUSIBLE;

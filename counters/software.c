@@ -13,7 +13,7 @@
 #include <prony/plugin/counter.h>
 
 #include "base/text.h"
-#include "counters/perf.h"
+#include "counters/perf_open.h"
 #include "counters/proc.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int run_words(const struct prony_command_how *how, const struct prony_list *words, bool capture,
+static int run_words(const struct prony_command_how *how, const struct prony_list *words, bool beside,
                      struct prony_launched *launched, struct prony_error *error)
 {
     char **argv = calloc(words->count + 1, sizeof *argv);
@@ -13,8 +13,11 @@ static int run_words(const struct prony_command_how *how, const struct prony_lis
         .pus = how->pus,
         .npus = how->npus,
         .timeout_ns = how->timeout_ns,
-        .capture = capture,
+        .capture = how->capture && !beside,
         .interrupt = how->interrupt,
+        .attend = beside ? NULL : how->attend,
+        .ended = beside ? NULL : how->ended,
+        .context = how->context,
     };
     int code;
     memset(launched, 0, sizeof *launched);
@@ -33,7 +36,7 @@ static int run_beside(const struct prony_command_how *how, const struct prony_li
     int code;
     if (words == NULL || words->count == 0)
         return 0;
-    code = run_words(how, words, false, &launched, error);
+    code = run_words(how, words, true, &launched, error);
     prony_launched_free(&launched);
     return code == 0 || code == -EINTR ? code : prony_fail_within(error, code, "%s", what);
 }
@@ -46,7 +49,7 @@ int prony_command_launch(const struct prony_command_how *how, const struct prony
     code = run_beside(how, how->prepare, "--prepare", error);
     if (code != 0)
         return code;
-    code = run_words(how, words, how->capture, launched, error);
+    code = run_words(how, words, false, launched, error);
     if (code != -EINTR) {
         struct prony_error later = {0, ""};
         after = run_beside(how, how->cleanup, "--cleanup", &later);

@@ -12,6 +12,9 @@ struct prony_command_how {
     int64_t timeout_ns; /* of each of the three; 0: none */
     bool capture;
     const volatile int *interrupt;
+    void (*attend)(void *context, int pid); /* as in prony_launch, of the command itself */
+    void (*ended)(void *context);
+    void *context;
 };
 
 /* As prony_launch. cleanup also follows a command that failed, not one that was interrupted. What --prepare or --cleanup

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static const double least_share = 0.2; /* of the enabled time, or a count is not scaled but refused */
+
 enum { TRIAL_LIMIT_MS = 5000, NAMES_MOST = 128 };
 
 /* The child of a trial: says nothing on the terminal, leaves its verdict in the pipe. */
@@ -271,4 +273,27 @@ double prony_counters_metric(const struct prony_metric *metric, const struct pro
             values[i].status == PRONY_COUNTED || values[i].status == PRONY_SCALED ? (double)values[i].value : NAN;
     memcpy(inputs + n, given, PRONY_GROUP_GIVEN * sizeof *given);
     return prony_formula_value(metric->formula, names, inputs, n + PRONY_GROUP_GIVEN);
+}
+
+unsigned prony_counters_scale(struct prony_value *values, unsigned n)
+{
+    unsigned touched = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct prony_value *value = &values[i];
+        double share = (double)value->running_ns / (double)(value->enabled_ns != 0 ? value->enabled_ns : 1);
+        if (value->status != PRONY_COUNTED || value->running_ns >= value->enabled_ns)
+            continue;
+        touched++;
+        if (share >= least_share) {
+            value->status = PRONY_SCALED;
+            value->value = llround((double)value->value / share);
+            continue;
+        }
+        value->status = PRONY_NO_COUNTER;
+        value->value = 0;
+        (void)snprintf(value->reason, sizeof value->reason,
+                       "it had a counter %.1f%% of the time, and needs %.0f%% to be scaled: count fewer at once",
+                       100 * share, 100 * least_share);
+    }
+    return touched;
 }

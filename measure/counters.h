@@ -14,4 +14,8 @@ unsigned prony_counters_metrics(const char *provider, const struct prony_list *e
 double prony_counters_metric(const struct prony_metric *metric, const struct prony_list *events,
                              const struct prony_value *values, const double *given);
 
+/* Counts that had a counter only part of the time are scaled to all of it, or refused when that part is too short to tell
+ * anything. Once, when no more is added to them. How many were scaled or refused. */
+unsigned prony_counters_scale(struct prony_value *values, unsigned n);
+
 #endif

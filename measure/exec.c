@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "measure/command.h"
+#include "measure/counters.h"
 #include "measure/disturb.h"
 #include "stats/stats.h"
 
@@ -33,9 +34,14 @@ static const char *const events[EVENTS + 1] = {
     [BLOCKS_OUT] = "blocks-out",
 };
 
+/* Who counts what wait4 does not tell, from outside; NULL: nobody. One run a process. */
+static const struct prony_provider *beside;
+
 static unsigned nature(const char *event)
 {
-    return strcmp(event, events[PEAK]) == 0 ? PRONY_EVENT_LEVEL : 0;
+    if (strcmp(event, events[PEAK]) == 0)
+        return PRONY_EVENT_LEVEL;
+    return beside != NULL && beside->nature != NULL ? beside->nature(event) : 0;
 }
 
 static const struct prony_provider wait4_provider = {
@@ -51,7 +57,41 @@ struct bout {
     struct prony_error *error;
     uint64_t started_ns, deadline_ns, told_ns; /* deadline 0: none */
     uint64_t *visit_ns;                        /* by cell: what its last visit took */
+    unsigned extra; /* events that `beside` counts, the first of the run's; then come wait4's */
+    struct prony_value seen[PRONY_EVENTS_MAX]; /* theirs in the last launch */
+    void *attached;
 };
+
+/* The program and all that it starts, from its execve on. */
+static void attend(void *context, int pid)
+{
+    struct bout *bout = context;
+    struct prony_error reason = {0, ""};
+    bout->attached = NULL;
+    if (beside->attach(pid, PRONY_ATTACH_FAMILY | PRONY_ATTACH_AT_EXEC,
+                       (const char *const *)bout->run->method.events.item, bout->extra, bout->seen, &bout->attached,
+                       &reason) == 0)
+        return;
+    bout->attached = NULL;
+    for (unsigned i = 0; i < bout->extra; i++) {
+        bout->seen[i] = (struct prony_value){.status = PRONY_NOT_SUPPORTED};
+        (void)snprintf(bout->seen[i].reason, sizeof bout->seen[i].reason, "%.103s", reason.text);
+    }
+}
+
+static void survey(void *context)
+{
+    struct bout *bout = context;
+    if (bout->attached == NULL)
+        return;
+    if (beside->survey(bout->attached, bout->seen, bout->extra) != 0)
+        for (unsigned i = 0; i < bout->extra; i++) {
+            bout->seen[i] = (struct prony_value){.status = PRONY_NOT_SUPPORTED};
+            (void)snprintf(bout->seen[i].reason, sizeof bout->seen[i].reason, "its counter could not be read");
+        }
+    beside->detach(bout->attached);
+    bout->attached = NULL;
+}
 
 static bool must_stop(const struct bout *bout)
 {
@@ -87,6 +127,9 @@ static int launch(struct bout *bout, unsigned i, struct prony_launched *launched
         .npus = bout->exec->npus,
         .timeout_ns = bout->run->method.timeout_ns,
         .interrupt = bout->watch->interrupt,
+        .attend = beside != NULL ? attend : NULL,
+        .ended = beside != NULL ? survey : NULL,
+        .context = bout,
     };
     int code = prony_command_launch(&how, &point->words, launched, &cell->reason);
     cell->launches++;
@@ -126,6 +169,25 @@ static int warm_up(struct bout *bout, unsigned i)
     return code;
 }
 
+static void count_beside(const struct bout *bout, struct prony_value *values)
+{
+    for (unsigned i = 0; i < bout->extra; i++) {
+        const struct prony_value *seen = &bout->seen[i];
+        struct prony_value *sum = &values[i];
+        uint32_t samples = sum->samples + 1;
+        if (seen->status == PRONY_COUNTED && (samples == 1 || sum->status == PRONY_COUNTED)) {
+            sum->value += seen->value;
+            sum->enabled_ns += seen->enabled_ns;
+            sum->running_ns += seen->running_ns;
+            sum->status = PRONY_COUNTED;
+            memcpy(sum->source, seen->source, sizeof sum->source);
+        } else if (seen->status != PRONY_COUNTED) {
+            *sum = *seen;
+        }
+        sum->samples = samples;
+    }
+}
+
 static int count(struct bout *bout, struct prony_cell *cell, const struct prony_launched *launched)
 {
     const int64_t seen[EVENTS] = {
@@ -142,12 +204,13 @@ static int count(struct bout *bout, struct prony_cell *cell, const struct prony_
     struct prony_value *values;
     if (cell->who == NULL) {
         cell->who = calloc(1, sizeof *cell->who);
-        if (cell->who == NULL || (cell->who->values = calloc(EVENTS, sizeof *cell->who->values)) == NULL)
+        if (cell->who == NULL || (cell->who->values = calloc(bout->extra + EVENTS, sizeof *cell->who->values)) == NULL)
             return prony_fail(bout->error, -ENOMEM, "no memory for what wait4 tells");
         cell->who->pu = cell->placement.pus[0]; /* else the launch would have failed */
         cell->who->flags = PRONY_WHO_REMOTE;
     }
-    values = cell->who->values;
+    count_beside(bout, cell->who->values);
+    values = cell->who->values + bout->extra;
     for (unsigned i = 0; i < EVENTS; i++) {
         (void)snprintf(values[i].source, sizeof values[i].source, "wait4");
         values[i].status = PRONY_COUNTED;
@@ -298,6 +361,8 @@ static void finish(struct bout *bout)
     run->interrupted = must_stop(bout);
     for (unsigned i = 0; i < run->count; i++) {
         struct prony_cell *cell = &run->cells[i];
+        if (cell->who != NULL)
+            (void)prony_counters_scale(cell->who->values, bout->extra);
         if (cell->outcome != PRONY_PENDING)
             continue;
         if (cell->visits_count > 0 && (!run->interrupted || !wants_more(&run->method, cell))) {
@@ -318,6 +383,28 @@ static void finish(struct bout *bout)
     }
 }
 
+/* The report has one provider: the one from outside where it was asked for, with what wait4 tells after its events. */
+static int choose_counters(struct bout *bout, struct prony_error *error)
+{
+    static struct prony_provider both;
+    struct prony_method *method = &bout->run->method;
+    beside = method->provider;
+    if (beside != NULL && beside->attach == NULL)
+        return prony_fail(error, -ENOTSUP,
+                          "the provider %s cannot count a program from outside: --counters perf:EVENTS",
+                          beside->head.name);
+    both = wait4_provider;
+    if (beside != NULL)
+        both.head.name = beside->head.name;
+    bout->extra = (unsigned)method->events.count;
+    method->provider = &both;
+    method->event_sets = 0;
+    if (bout->extra + EVENTS > PRONY_EVENTS_MAX)
+        return prony_fail(error, -E2BIG, "at most %d events can be counted beside what wait4 tells",
+                          PRONY_EVENTS_MAX - EVENTS);
+    return 0;
+}
+
 int prony_exec_measure(const struct prony_exec *exec, struct prony_run *run, const struct prony_watch *watch,
                        struct prony_error *error)
 {
@@ -328,7 +415,7 @@ int prony_exec_measure(const struct prony_exec *exec, struct prony_run *run, con
     bout.visit_ns = calloc(run->count + 1u, sizeof *bout.visit_ns);
     if (order == NULL || bout.visit_ns == NULL)
         code = prony_fail(error, -ENOMEM, "no memory to measure %u cells", run->count);
-    run->method.provider = &wait4_provider;
+    code = code == 0 ? choose_counters(&bout, error) : code;
     for (unsigned i = 0; i < EVENTS && code == 0; i++)
         if ((code = prony_list_add(&run->method.events, events[i], strlen(events[i]))) != 0)
             (void)prony_fail(error, code, "no memory for events");

@@ -50,7 +50,7 @@ void prony_exec_free(struct prony_exec *exec);
 
 /* Measures the cells, as prony_measure does: blocks of visits in seeded order, each launch a sample, until there are
  * enough visits or the interval is narrow enough or the budget is spent. A command that fails, fails its cell. What
- * wait4 tells of the launches is counted. watch->journal is not used. */
+ * wait4 tells of the launches is counted, and the run's events by its provider, which must be able to attach. watch->journal is not used. */
 int prony_exec_measure(const struct prony_exec *exec, struct prony_run *run, const struct prony_watch *watch,
                        struct prony_error *error);
 

@@ -27,7 +27,7 @@ struct start {
 };
 
 struct running {
-    int pid, pidfd, said[2], out, err;
+    int pid, pidfd, said[2], go[2], out, err; /* go: the program waits for it, if somebody attends */
     struct start start;
     uint64_t end_ns;
 };
@@ -52,6 +52,7 @@ static void child(const struct prony_launch *launch, const struct running *runni
     struct start start;
     struct rusage used;
     int nothing, code = 0;
+    char word;
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -59,6 +60,8 @@ static void child(const struct prony_launch *launch, const struct running *runni
         dup2(running->out >= 0 ? running->out : nothing, STDOUT_FILENO) < 0 || dup2(running->err, STDERR_FILENO) < 0 ||
         close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0 || !bind_to(launch->pus, launch->npus))
         code = errno;
+    while (running->go[0] >= 0 && read(running->go[0], &word, 1) < 0 && errno == EINTR)
+        ;
     (void)getrusage(RUSAGE_SELF, &used);
     start.user_ns = ns_of(&used.ru_utime);
     start.system_ns = ns_of(&used.ru_stime);
@@ -85,7 +88,8 @@ static int start(const struct prony_launch *launch, struct running *running, str
     running->err = memfd_create("stderr", MFD_CLOEXEC);
     if (launch->capture)
         running->out = memfd_create("stdout", MFD_CLOEXEC);
-    if (running->err < 0 || (launch->capture && running->out < 0) || pipe2(running->said, O_CLOEXEC) != 0)
+    if (running->err < 0 || (launch->capture && running->out < 0) || pipe2(running->said, O_CLOEXEC) != 0 ||
+        (launch->attend != NULL && pipe2(running->go, O_CLOEXEC) != 0))
         return prony_fail(error, -errno, "no descriptors to launch %s: %s", launch->argv[0], strerrordesc_np(errno));
     (void)fflush(NULL);
     running->pid = fork();
@@ -97,6 +101,10 @@ static int start(const struct prony_launch *launch, struct running *running, str
     running->pidfd = pidfd_of(running->pid);
     (void)close(running->said[1]);
     running->said[1] = -1;
+    if (launch->attend != NULL) {
+        launch->attend(launch->context, running->pid);
+        (void)!write(running->go[1], "", 1);
+    }
     while ((got = read(running->said[0], &running->start, sizeof running->start)) < 0 && errno == EINTR)
         ;
     if (running->pidfd < 0 || got != (ssize_t)sizeof running->start)
@@ -238,20 +246,25 @@ static int collect(int fd, struct prony_launched *launched, struct prony_error *
 
 int prony_launch(const struct prony_launch *launch, struct prony_launched *launched, struct prony_error *error)
 {
-    struct running running = {.pid = 0, .pidfd = -1, .said = {-1, -1}, .out = -1, .err = -1};
-    int fds[5], code, status;
+    struct running running = {.pid = 0, .pidfd = -1, .said = {-1, -1}, .go = {-1, -1}, .out = -1, .err = -1};
+    int fds[7], code, status;
     memset(launched, 0, sizeof *launched);
     code = start(launch, &running, error);
     if (code == 0)
         code = watch(launch, &running, error);
     if (running.pid > 0) {
         status = reap(&running, launched);
+        if (launch->ended != NULL)
+            launch->ended(launch->context);
         code = code == 0 ? judge(status, running.err, error) : code;
     }
     if (code == 0 && launch->capture)
         code = collect(running.out, launched, error);
-    memcpy(fds, (int[]){running.pidfd, running.said[0], running.said[1], running.out, running.err}, sizeof fds);
-    for (unsigned i = 0; i < 5; i++)
+    memcpy(fds,
+           (int[]){running.pidfd, running.said[0], running.said[1], running.go[0], running.go[1], running.out,
+                   running.err},
+           sizeof fds);
+    for (unsigned i = 0; i < sizeof fds / sizeof fds[0]; i++)
         if (fds[i] >= 0)
             (void)close(fds[i]);
     return code;

@@ -19,6 +19,10 @@ struct prony_launch {
     int64_t timeout_ns;            /* 0: none */
     bool capture;                  /* keep stdout; else it is discarded */
     const volatile int *interrupt; /* non-zero: kill it and return -EINTR. NULL: never */
+    /* Called with the program's process before it executes the program, and when all of it has ended; NULL: not. */
+    void (*attend)(void *context, int pid);
+    void (*ended)(void *context);
+    void *context;
 };
 
 /* What it took. Times and switches are those of the program and of all children it waited for. */

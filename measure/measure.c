@@ -3,6 +3,7 @@
 #include "measure/measure.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "measure/counters.h"
 #include "measure/live.h"
 #include "measure/profile.h"
 #include "measure/rerun.h"
@@ -195,6 +196,20 @@ static void rerun_group(struct prony_bout *bout, struct group *group)
         prony_rerun(bout, &group->live[i]);
 }
 
+static void scale_group(const struct prony_bout *bout, const struct group *group)
+{
+    static const char note[] =
+        "some events shared the CPU's counters: their counts are scaled from the time they had one";
+    struct prony_run *run = bout->run;
+    unsigned scaled = 0;
+    for (unsigned i = 0; i < group->count; i++)
+        for (unsigned j = 0; group->live[i].cell->who != NULL && j < group->live[i].cell->workers; j++)
+            if (group->live[i].cell->who[j].values != NULL)
+                scaled += prony_counters_scale(group->live[i].cell->who[j].values, (unsigned)run->method.events.count);
+    if (scaled > 0 && !prony_list_has(&run->notes, note))
+        (void)prony_list_add(&run->notes, note, sizeof note - 1);
+}
+
 static int measure_group(struct prony_bout *bout, struct group *group, struct prony_error *error)
 {
     unsigned *order = calloc(group->count, sizeof *order);
@@ -204,6 +219,7 @@ static int measure_group(struct prony_bout *bout, struct group *group, struct pr
     while (any && block(bout, group, order, &any))
         ;
     finish(bout, group);
+    scale_group(bout, group);
     rerun_group(bout, group);
     free(order);
     return 0;

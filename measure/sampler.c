@@ -1,5 +1,5 @@
 #include "measure/sampler.h"
-#include "counters/perf.h"
+#include "counters/perf_open.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>

@@ -48,6 +48,26 @@ static void name_say(const struct pen *pen, const struct prony_view_cell *cell)
         (void)fprintf(pen->out, "%s%*s", cell->series, pen->name - (int)wide, "");
 }
 
+/* What was counted from outside, a launch's share; in a line of its own. */
+static void counters_say(const struct pen *pen, const struct prony_view_cell *cell)
+{
+    const json_t *counters = json_object_get(cell->json, "counters"), *event;
+    const json_t *events = json_object_get(json_array_get(json_object_get(counters, "workers"), 0), "events");
+    const char *name;
+    json_object_foreach(json_object_get(counters, "total"), name, event)
+    {
+        const json_t *own = json_object_get(events, name);
+        if (strcmp(prony_json_string(own, "source"), "wait4") == 0)
+            continue;
+        if (json_is_number(json_object_get(event, "value")))
+            (void)fprintf(pen->out, "  %s%s %.6g%s%s\n", pen->dim, name, counted(cell, name, false),
+                          strcmp(prony_json_string(event, "status"), "scaled") == 0 ? " (scaled)" : "", pen->plain);
+        else
+            (void)fprintf(pen->out, "  %s%s: %s: %s%s\n", pen->dim, name, prony_json_string(event, "status"),
+                          prony_json_string(event, "reason"), pen->plain);
+    }
+}
+
 /* fastest: NULL for one that does not race. */
 static void row_say(const struct pen *pen, const struct prony_view_cell *cell, const struct prony_view_cell *fastest,
                     char group)
@@ -68,6 +88,7 @@ static void row_say(const struct pen *pen, const struct prony_view_cell *cell, c
                   time_say(counted(cell, "user-time", false), user, sizeof user),
                   time_say(counted(cell, "system-time", false), system, sizeof system), peak,
                   relative[0] != '\0' ? 8 : 0, relative);
+    counters_say(pen, cell);
 }
 
 /* The fastest and those like it have the letter a, the next ones b, and so on. */

@@ -15,7 +15,7 @@
 
 struct request {
     struct prony_list commands, params, outs;
-    const char *prepare, *cleanup, *pin, *folder, *name;
+    const char *prepare, *cleanup, *pin, *folder, *name, *counters;
     double precision;
     unsigned visits, samples, warmup;
     int64_t budget_ns, timeout_ns, seed;
@@ -46,6 +46,9 @@ static const struct runner_option options[] = {
     {0, "timeout", "TIME", TAKE_DURATION, AT(timeout_ns), 0, 0, "kills a launch that takes longer (default 60s)", NULL},
     {0, "warmup", "N", TAKE_COUNT, AT(warmup), 0, 1000, "launches of each command beforehand (default 1)", NULL},
     {0, "seed", "N", TAKE_NUMBER, AT(seed), 0, 9e18, "of the order of visits (default 1)", NULL},
+    {0, "counters", "PROVIDER:EVENTS", TAKE_TEXT, AT(counters), 0, 0,
+     "also counts the program and all that it starts, from outside: perf, perf:instructions+cycles (default none)",
+     NULL},
     {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0, "a new or empty folder for a whole report", "What comes out"},
     {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0,
      "html, md, json, csv, junit, gab, gab-bigger, bmf, gbench or openmetrics; into PATH, or on stdout", NULL},
@@ -66,6 +69,8 @@ static const char *const examples[] = {
     "something before every launch, off the clock; Markdown for a review",
     "prony exec --shell --command 'sort data | uniq -c >/dev/null' -o before",
     "a pipeline, where you ask for a shell; a report that prony compare takes",
+    "prony exec --counters perf:instructions+page-faults -- make -j4",
+    "what the hardware and the kernel counted in it and in all its children",
     NULL};
 
 /* The operands as one command, as it was typed. */
@@ -147,6 +152,8 @@ static int set(struct request *request, const struct prony_list *operands, struc
     };
     if (code == 0 && (run->suite == NULL || (request->name != NULL && run->name == NULL)))
         code = prony_fail(error, -ENOMEM, "no memory for the run");
+    if (code == 0 && request->counters != NULL)
+        code = prony_counters_choose(request->counters, &run->method, error);
     return code == 0 ? prony_exec_expand(exec, run, error) : code;
 }
 

@@ -14,6 +14,7 @@ extern "C" {
 #endif
 
 enum { PRONY_COUNTER_IN_WORKER = 1, PRONY_COUNTER_RERUN = 2 };
+enum { PRONY_ATTACH_FAMILY = 1, PRONY_ATTACH_AT_EXEC = 2 };
 
 enum prony_status {
     PRONY_NOT_TRIED, /* 0, so that zeroed memory claims nothing */
@@ -81,6 +82,13 @@ struct prony_provider {
     /* After the host's end: what worker number `worker` counted, from the files in `folder`. */
     int (*gather)(const char *folder, unsigned worker, const char *const *events, unsigned n,
                   struct prony_value *values, struct prony_error *error);
+    /* From outside; NULL: it cannot. Counts thread `tid` and, with FAMILY, the threads and processes that it starts from
+     * now on; with AT_EXEC from its next execve. Fills values as enter does. *attached is for survey, which writes running
+     * totals, also when the thread has ended, and detach. */
+    int (*attach)(int tid, unsigned how, const char *const *events, unsigned n, struct prony_value *values,
+                  void **attached, struct prony_error *error);
+    int (*survey)(void *attached, struct prony_value *values, unsigned n);
+    void (*detach)(void *attached);
 };
 
 #ifdef __cplusplus

@@ -1,9 +1,13 @@
 /* perf_event_open(2) without a library: the room's own use of it, and the words for why it failed. */
-#ifndef PRONY_COUNTERS_PERF_H
-#define PRONY_COUNTERS_PERF_H
+#ifndef PRONY_COUNTERS_PERF_OPEN_H
+#define PRONY_COUNTERS_PERF_OPEN_H
 
 #include <prony/plugin/counter.h>
 #include <stdbool.h>
+
+/* perf_event_open(2): the descriptor, close-on-exec, or -errno. */
+struct perf_event_attr;
+int prony_perf_open_as(struct perf_event_attr *what, int tid, int cpu);
 
 /* Opens a running event of the calling thread, not inherited, close-on-exec; read() gives struct prony_perf_reading.
  * The descriptor, or -errno. */

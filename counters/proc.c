@@ -135,21 +135,21 @@ int prony_proc_cgroup(struct prony_proc *proc, const char *key, int64_t unit, st
     return open_one(proc, path, value);
 }
 
-int prony_proc_energy(struct prony_proc *proc, struct prony_value *value)
+int prony_proc_energy(const char *root, struct prony_proc *proc, struct prony_value *value)
 {
-    char path[96];
+    char path[256];
     unsigned n = 0;
     shut(proc);
     for (unsigned package = 0; package < PRONY_PROC_FILES; package++) {
         int range, fd;
-        (void)snprintf(path, sizeof path, "/sys/class/powercap/intel-rapl:%u/energy_uj", package);
+        (void)snprintf(path, sizeof path, "%s/sys/class/powercap/intel-rapl:%u/energy_uj", root, package);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 && (errno != ENOENT || package == 0))
             return refuse(proc, value, -errno, path);
         if (fd < 0)
             break;
         proc->fd[n] = fd;
-        (void)snprintf(path, sizeof path, "/sys/class/powercap/intel-rapl:%u/max_energy_range_uj", package);
+        (void)snprintf(path, sizeof path, "%s/sys/class/powercap/intel-rapl:%u/max_energy_range_uj", root, package);
         range = open(path, O_RDONLY | O_CLOEXEC);
         proc->range[n] = range < 0 ? 0 : number_in(range, NULL, 0);
         if (range >= 0)

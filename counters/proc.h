@@ -20,8 +20,8 @@ int prony_proc_migrations(struct prony_proc *proc, struct prony_value *value);
 int prony_proc_run_wait(struct prony_proc *proc, struct prony_value *value);
 /* Of the process's cgroup: `key` is a word of its cpu.stat. */
 int prony_proc_cgroup(struct prony_proc *proc, const char *key, int64_t unit, struct prony_value *value);
-/* Of all packages together, in microjoules. */
-int prony_proc_energy(struct prony_proc *proc, struct prony_value *value);
+/* Of all packages together, in microjoules; below `root`, which is empty but in tests. */
+int prony_proc_energy(const char *root, struct prony_proc *proc, struct prony_value *value);
 
 /* The number now; -1 when it cannot be read. */
 int64_t prony_proc_read(struct prony_proc *proc);

@@ -122,7 +122,7 @@ static void open_file(struct event *event, struct prony_value *value)
     int code = event->what == RUN_WAIT    ? prony_proc_run_wait(&event->proc, value)
                : event->what == THROTTLED ? prony_proc_cgroup(&event->proc, "throttled_usec", 1000, value)
                : event->what == THROTTLES ? prony_proc_cgroup(&event->proc, "nr_throttled", 1, value)
-                                          : prony_proc_energy(&event->proc, value);
+                                          : prony_proc_energy("", &event->proc, value);
     event->how = code == 0 ? BY_PROC : NOWHERE;
 }
 

@@ -18,9 +18,14 @@ TOOLS = {"qemu-system-aarch64": "qemu-system-arm", "cpio": "cpio", "aarch64-linu
          "cmake": "cmake", "ninja": "ninja-build", "apt-get": "apt", "dpkg": "dpkg"}
 ENGINES = ("serial", "thread", "fork", "futures-thread", "futures-process")
 TURNS = 10_000_000
+ATTACH_USES = ("counters", "base")
 TOLERANCE = 0.001
 MANY = ("PAPI_TOT_INS", "PAPI_TOT_CYC", "PAPI_L1_ICM", "PAPI_L1_DCA", "PAPI_L1_ICA", "PAPI_L2_DCA", "PAPI_L1_DCM",
         "PAPI_L2_DCM", "PAPI_BR_INS", "PAPI_BR_MSP")
+
+# One event under many names: more of them than the CPU has counters, a few and far too many.
+SHARED = ["r" + "0" * i + "8" for i in range(8)]
+CROWD = ["r" + "0" * i + "8" for i in range(32)]
 
 SUITE = {"suite": "guest", "summary": "every engine under a loop of known length", "visits": 2, "samples": 2,
          "launches": 1, "oversubscribe": True,
@@ -29,6 +34,11 @@ SUITE = {"suite": "guest", "summary": "every engine under a loop of known length
 JOB = """set -e
 ./prony run guest.json --plugin ./loop.so -p turns={turns} --counters papi:PAPI_TOT_INS+PAPI_TOT_CYC -q -o /out/exact
 ./prony run -w ./loop.so -e serial -n 1 -p turns={turns} --visits 6 --samples 1 --counters papi:{many} -q -o /out/many
+./prony run -w ./loop.so -e serial -n 1 -p turns={turns} --visits 2 --samples 1 --counters perf:{shared} -q -o /out/shared
+./prony run -w ./loop.so -e serial -n 1 -p turns={turns} --visits 2 --samples 1 --counters perf:{crowd} -q -o /out/crowd
+./prony run guest.json --plugin ./loop.so -p turns={turns} --only 'loop/[tf]*' --counters perf:instructions -q -o /out/perf
+./prony exec --visits 2 --samples 1 --counters perf:instructions+cycles --json -- ./family {turns} 2 3 >/out/family.json
+./attach >/out/attached
 ./prony list counters --probe --json >/out/list.json
 """
 JOB_WITHOUT = """set -e
@@ -64,6 +74,13 @@ def build():
         code, said = call("aarch64-linux-gnu-gcc", "-O2", "-shared", "-fPIC", "-I", os.path.join(SOURCE, "include"),
                           "-o", os.path.join(tree, "loop.so"), os.path.join(HERE, "loop.c"))
     if code == 0:
+        code, said = call("aarch64-linux-gnu-gcc", "-O2", "-static", "-pthread", "-o", os.path.join(tree, "family"),
+                          os.path.join(HERE, "family.c"))
+    if code == 0:
+        libraries = [os.path.join(tree, "lib", f"libprony_{name}.a") for name in ATTACH_USES]
+        code, said = call("aarch64-linux-gnu-gcc", "-O2", "-static", "-pthread", "-I", os.path.join(SOURCE, "include"), "-o",
+                          os.path.join(tree, "attach"), os.path.join(HERE, "attach.c"), *libraries, "-lm")
+    if code == 0:
         code, said = call("aarch64-linux-gnu-strip", "-o", os.path.join(tree, "stripped"),
                           os.path.join(tree, "bin", "prony"))
     return code, said
@@ -77,10 +94,12 @@ def boot(where, name, job, *options):
     shutil.copy(os.path.join(tree, "stripped"), os.path.join(folder, "prony"))
     shutil.copy(os.path.join(tree, "loop.so"), folder)
     os.chmod(os.path.join(folder, "loop.so"), 0o755)
+    for program in ("family", "attach"):
+        shutil.copy(os.path.join(tree, program), folder)
     with open(os.path.join(folder, "guest.json"), "w", encoding="utf-8") as suite:
         json.dump(SUITE, suite)
     with open(os.path.join(folder, "run.sh"), "w", encoding="utf-8") as script:
-        script.write(job.format(turns=TURNS, many="+".join(MANY)))
+        script.write(job.format(turns=TURNS, many="+".join(MANY), shared="+".join(SHARED), crowd="+".join(CROWD)))
     code, said = call(os.path.join(HERE, "boot.sh"), "-s", "1", *options, FOLDER, folder, out, timeout=200)
     if code != 0:
         raise RuntimeError(f"the guest ended with {code}:\n{said}")
@@ -137,6 +156,55 @@ class Guest(unittest.TestCase):
             if event["status"] != "counted":
                 self.assertIsNone(event["value"], name)
                 self.assertTrue(event["reason"], name)
+
+    def test_shared_counters_are_scaled_by_their_ratio(self):
+        report = load(self.out, "shared", "report.json")
+        counters = report["cells"][0]["counters"]
+        for name, event in counters["workers"][0]["events"].items():
+            self.assertEqual(event["status"], "scaled", (name, event))
+            self.assertEqual(event["samples"], counters["samples"], name)
+            ratio = event["running_ns"] / event["enabled_ns"]
+            self.assertTrue(0.2 <= ratio < 1, (name, event))
+            # The loop is even, so that the part that was counted tells the whole: within a turn of the kernel's wheel.
+            self.assertLess(abs(event["value"] / (2 * TURNS * counters["samples"]) - 1), 0.15, (name, event))
+        self.assertTrue(any("scaled" in note for note in report["plan"]["notes"]), report["plan"]["notes"])
+
+    def test_a_count_of_too_small_a_part_is_refused(self):
+        counters = load(self.out, "crowd", "report.json")["cells"][0]["counters"]
+        events = counters["workers"][0]["events"]
+        self.assertEqual(len(events), 32)
+        refused = [event for event in events.values() if event["status"] == "no counter"]
+        self.assertGreater(len(refused), 0, events)
+        for name, event in events.items():
+            ratio = event["running_ns"] / event["enabled_ns"]
+            self.assertEqual(event["status"], "scaled" if ratio >= 0.2 else "no counter", name)
+        for event in refused:
+            self.assertIsNone(event["value"])
+            self.assertRegex(event["reason"], "had a counter [0-9.]+% of the time")
+
+    def test_perf_counts_each_worker_alone(self):
+        cells = load(self.out, "perf", "report.json")["cells"]
+        self.assertGreater(len(cells), 3)
+        for cell in cells:
+            counters = cell["counters"]
+            for i, worker in enumerate(counters["workers"]):
+                event = worker["events"]["instructions"]
+                known = 2 * TURNS * (i + 1) * counters["samples"] * cell["repeats"]
+                self.assertEqual(event["status"], "counted", event)
+                self.assertLessEqual(abs(event["value"] / known - 1), TOLERANCE, cell["id"])
+
+    def test_a_program_is_counted_with_its_threads_and_children(self):
+        counters = load(self.out, "family.json")["cells"][0]["counters"]
+        event = counters["workers"][0]["events"]["instructions"]
+        self.assertEqual(event["status"], "counted", event)
+        self.assertLessEqual(abs(event["value"] / (2 * TURNS * 6 * counters["samples"]) - 1), TOLERANCE, event)
+
+    def test_a_thread_is_counted_from_outside(self):
+        with open(os.path.join(self.out, "attached"), encoding="utf-8") as file:
+            lines = [line.split() for line in file]
+        self.assertEqual(len(lines), 2)
+        for _, counted, known in lines:
+            self.assertLessEqual(abs(int(counted) / int(known) - 1), TOLERANCE, lines)
 
     def test_the_probe_finds_counters(self):
         papi = [entry for entry in load(self.out, "list.json") if entry["name"] == "papi"]

@@ -2,6 +2,7 @@
 #include "measure/counters.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "measure/measure.h"
 
 #include <errno.h>
@@ -90,7 +91,8 @@ static int add_event(struct prony_list *events, const char *name, struct prony_e
     if (prony_list_has(events, name))
         return 0;
     if (events->count == PRONY_EVENTS_MAX)
-        return prony_fail(error, -E2BIG, "at most %d events can be counted at once", PRONY_EVENTS_MAX);
+        return prony_fail(error, -E2BIG, "at most %d events can be counted in one run: count the others in another",
+                          PRONY_EVENTS_MAX);
     return prony_list_add(events, name, strlen(name)) == 0 ? 0 : prony_fail(error, -ENOMEM, "no memory for a list");
 }
 
@@ -296,4 +298,47 @@ unsigned prony_counters_scale(struct prony_value *values, unsigned n)
                        100 * share, 100 * least_share);
     }
     return touched;
+}
+
+/* NULL: some cell counted it, or none was measured; else why it was not counted. */
+static const char *why_uncounted(const struct prony_run *run, size_t event)
+{
+    const char *reason = NULL;
+    for (unsigned i = 0; i < run->count; i++)
+        for (unsigned j = 0; run->cells[i].who != NULL && j < run->cells[i].workers; j++) {
+            const struct prony_value *value =
+                run->cells[i].who[j].values == NULL ? NULL : &run->cells[i].who[j].values[event];
+            if (value != NULL && (value->status == PRONY_COUNTED || value->status == PRONY_SCALED))
+                return NULL;
+            if (value != NULL && value->reason[0] != '\0' && reason == NULL)
+                reason = value->reason;
+        }
+    return reason;
+}
+
+void prony_counters_note(struct prony_run *run)
+{
+    const char *reasons[PRONY_EVENTS_MAX];
+    size_t n = run->method.events.count < PRONY_EVENTS_MAX ? run->method.events.count : PRONY_EVENTS_MAX, missing = 0;
+    char note[256], more[32];
+    for (size_t i = 0; i < n; i++) {
+        reasons[i] = why_uncounted(run, i);
+        missing += reasons[i] != NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        unsigned others = 0;
+        bool told = false;
+        for (size_t j = 0; j < n && reasons[i] != NULL; j++)
+            if (j != i && reasons[j] != NULL && strcmp(reasons[j], reasons[i]) == 0) {
+                told = told || j < i;
+                others++;
+            }
+        if (reasons[i] == NULL || told)
+            continue;
+        (void)snprintf(more, sizeof more, others > 0 ? " and %u more" : "", others);
+        (void)snprintf(note, sizeof note, "not counted: %.80s%s: %s", run->method.events.item[i], more, reasons[i]);
+        (void)prony_list_add(&run->notes, note, strlen(note));
+        if (missing == n)
+            prony_warn("%s", note);
+    }
 }

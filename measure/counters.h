@@ -3,6 +3,7 @@
 #define PRONY_MEASURE_COUNTERS_H
 
 #include "base/text.h"
+#include "measure/cell.h"
 #include "measure/groups.h"
 
 /* The metrics that can be computed from these events of a provider, each name once. Writes at most `room`, returns
@@ -17,5 +18,8 @@ double prony_counters_metric(const struct prony_metric *metric, const struct pro
 /* Counts that had a counter only part of the time are scaled to all of it, or refused when that part is too short to tell
  * anything. Once, when no more is added to them. How many were scaled or refused. */
 unsigned prony_counters_scale(struct prony_value *values, unsigned n);
+
+/* Says in the run's notes which events no cell counted, and why; and as a warning when none was counted at all. */
+void prony_counters_note(struct prony_run *run);
 
 #endif

@@ -430,6 +430,8 @@ int prony_exec_measure(const struct prony_exec *exec, struct prony_run *run, con
             warn_of_budget(&bout);
     }
     finish(&bout);
+    if (beside != NULL)
+        prony_counters_note(run);
     run->wall_ns = prony_now_ns() - bout.started_ns;
     free(order);
     free(bout.visit_ns);

@@ -348,6 +348,7 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
         groups++;
     }
     note_sets(run);
+    prony_counters_note(run);
     if (groups > 1) {
         char note[160];
         int length = snprintf(note, sizeof note,

@@ -13,6 +13,7 @@ PRONY=$(realpath "$program") exec python3 -B - "$@" <<'END'
 import json, os, statistics, subprocess, sys, tempfile
 PRONY, ROUNDS, TARGET_NS = os.environ["PRONY"], 7, 1500
 CASES = {"software-one-event": "software:task-clock", "software-defaults": "software",
+         "perf-one-event": "perf:task-clock",
          "papi-one-event": "papi:PAPI_TOT_INS", "none": "none"}
 costs = {name: [] for name in CASES}
 reasons = {}

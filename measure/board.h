@@ -39,12 +39,15 @@ struct prony_board {
     int32_t plugin_fd;               /* in the host: the workload's shared object; -1: built in */
 };
 
+enum { PRONY_READS_KEPT = 64 };
+
 /* A worker's counters: running totals at the last begin, of the events of the set that is counted, and the sums over
  * measured samples, of all events. */
 struct prony_counts {
-    uint64_t samples, read_ns, reads; /* read_ns: spent in reading, over `reads` reads */
-    uint64_t set;                     /* the one that was entered */
-    struct prony_error error;         /* of enter */
+    uint64_t samples, reads;
+    uint32_t read_ns[PRONY_READS_KEPT]; /* what the last reads took */
+    uint64_t set;                       /* the one that was entered */
+    struct prony_error error;           /* of enter */
     struct prony_value start[PRONY_EVENTS_MAX], sum[PRONY_EVENTS_MAX];
 };
 

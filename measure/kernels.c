@@ -99,13 +99,13 @@ static int enter(struct prony_worker *worker, unsigned set, const struct chosen 
 static int read_totals(struct prony_worker *worker, const struct chosen *chosen, struct prony_value *values)
 {
     struct prony_counts *counts = prony_board_counts(worker->base, worker->index);
-    uint64_t begun = prony_now_ns();
+    uint64_t begun = prony_now_ns(), took;
     int code;
     if (chosen->provider == NULL || worker->counting == NULL)
         return 0;
     code = chosen->provider->read(worker, values, chosen->n);
-    counts->read_ns += prony_now_ns() - begun;
-    counts->reads++;
+    took = prony_now_ns() - begun;
+    counts->read_ns[counts->reads++ % PRONY_READS_KEPT] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
     return code;
 }
 

@@ -337,12 +337,26 @@ bool prony_live_visit(struct prony_bout *bout, struct prony_live *live, unsigned
     return true;
 }
 
+/* The median over what all workers kept: one read that was interrupted tells nothing of the others. */
+static double read_cost(unsigned char *base, unsigned workers)
+{
+    double *costs = calloc((size_t)workers * PRONY_READS_KEPT + 1, sizeof *costs), cost;
+    size_t n = 0;
+    for (unsigned i = 0; i < workers && costs != NULL; i++) {
+        const struct prony_counts *counts = prony_board_counts(base, i);
+        for (unsigned j = 0; j < PRONY_READS_KEPT && j < counts->reads; j++)
+            costs[n++] = counts->read_ns[j];
+    }
+    cost = n == 0 ? NAN : prony_median(costs, n);
+    free(costs);
+    return cost;
+}
+
 /* Adds the launch's counters to the cell's. A worker's event that failed in any launch is not whole. */
 static void take_over_counters(struct prony_live *live)
 {
     struct prony_cell *cell = live->cell;
     const struct prony_board *board = (const struct prony_board *)(const void *)live->client.arena.base;
-    uint64_t read_ns = 0, reads = 0;
     for (unsigned i = 0; i < cell->workers && board->events != 0; i++) {
         const struct prony_counts *counts = prony_board_counts(live->client.arena.base, i);
         for (unsigned j = 0; j < board->events && cell->who[i].values != NULL; j++) {
@@ -366,10 +380,8 @@ static void take_over_counters(struct prony_live *live)
         }
         if (i == 0)
             cell->counted_samples += counts->samples;
-        read_ns += counts->read_ns;
-        reads += counts->reads;
     }
-    cell->counter_read_ns = reads == 0 ? NAN : (double)read_ns / (double)reads;
+    cell->counter_read_ns = board->events == 0 ? NAN : read_cost(live->client.arena.base, cell->workers);
 }
 
 void prony_live_close(struct prony_live *live)

@@ -153,11 +153,14 @@ static char *series_name(const json_t *seen, const json_t *cell, bool weak)
     named = !over || differs(seen, workload, "engine");
     if (named)
         (void)fputs(engine, out);
+    if (named)
+        params_say(out, seen, cell, engine, false);
     if (over)
         (void)fprintf(out, "%s%s", named ? " over " : "", channel);
     if (channel[0] != '\0')
         params_say(out, seen, cell, channel, over);
-    params_say(out, seen, cell, engine, false);
+    if (!named)
+        params_say(out, seen, cell, engine, false);
     if (differs(seen, workload, "placement"))
         (void)fprintf(out, " %s", prony_json_string(json_object_get(cell, "placement"), "policy"));
     params_say(out, seen, cell, "", false);

@@ -528,7 +528,7 @@ static size_t add_carriers(const struct prony_engine *engine, struct trial *tria
                                           {"unix-seqpacket", "adaptive"},
                                           {"shm-ring", "block"},
                                           {"eventfd", "poll"},
-                                          {"process-vm", "block"}};
+                                          {"futex", "block"}};
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         const struct prony_channel *channel = prony_find_channel(ways[i][0], NULL);
         struct prony_error error = {0, ""};

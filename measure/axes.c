@@ -293,6 +293,7 @@ int prony_axes_read(const struct prony_row *row, const struct prony_topology_fac
     const struct prony_list *where = row->places.count > 0 ? &row->places : &places;
     int code;
     axes->named = row->named;
+    axes->carries = row->channels.count > 0;
     if (row->workloads.count == 0)
         return prony_fail(error, -EINVAL, "a plan needs at least one workload");
     code = pick_list(&axes->engines, PRONY_ENGINE, row->engines.count > 0 ? &row->engines : &engines,

@@ -25,6 +25,7 @@ struct prony_param_axis {
 
 struct prony_axes {
     struct prony_picks engines, workloads, channels;
+    bool carries; /* the row names channels: engines that can carry their tasks over them */
     unsigned *workers;
     unsigned workers_count, workers_room;
     struct prony_list places;
@@ -47,7 +48,8 @@ int prony_axes_winner(const struct prony_axes *axes, const char *owner, const ch
 int prony_axes_pairs(struct prony_axes *axes, const struct prony_topology *topology, struct prony_list *notes,
                      struct prony_error *error);
 /* -ENOTSUP with the reason for a cell whose workers spin for each other on one PU. */
-int prony_axes_spin_apart(const struct prony_cell *cell, struct prony_error *reason);
+int prony_axes_spin_apart(const struct prony_cell *cell, const struct prony_topology *topology,
+                          struct prony_error *reason);
 /* What an engine without one of these capabilities cannot do, in words: "map a range". */
 const char *prony_axes_lacking(uint64_t caps);
 /* Replaces "1..8" and "1..1024*2" among the values of a numeric key by the numbers. -EINVAL, -ERANGE. */

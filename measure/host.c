@@ -230,6 +230,10 @@ static int make_setup(struct prony_host *host, struct prony_error *error)
     setup->workloads = 2;
     setup->plugin_path = prony_registry_path(&host->workload->head);
     setup->params = &host->engine_params;
+    if (host->need.ends == 0) { /* the channel is not the workload's, so it is the engine's */
+        setup->carrier = host->channel_ops;
+        setup->carrier_params = host->channel_ops == NULL ? NULL : &host->channel_params;
+    }
     setup->arena_fd = host->arena.fd;
     setup->control_fd = host->control_fd;
     setup->host_pid = runner_of_host = getpid();

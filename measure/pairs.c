@@ -1,6 +1,7 @@
 /* The place "pairs": every two PUs of this machine, for a picture of who is how far from whom; and which
  * workers may not share one. */
 #include "measure/axes.h"
+#include "measure/client.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -78,11 +79,12 @@ int prony_axes_pairs(struct prony_axes *axes, const struct prony_topology *topol
 
 /* Does the cell wait by spinning? Then two of its roles on one PU take turns by the scheduler's time slices: milliseconds
  * a message, and the figure would say nothing about the channel. */
-int prony_axes_spin_apart(const struct prony_cell *cell, struct prony_error *reason)
+int prony_axes_spin_apart(const struct prony_cell *cell, const struct prony_topology *topology,
+                          struct prony_error *reason)
 {
     unsigned roles = cell->need.roles == 0 ? cell->workers : cell->need.roles;
     bool spins = cell->need.spins != 0;
-    for (unsigned i = 0; i < cell->channel_params.count && cell->channel != NULL && cell->need.ends != 0; i++) {
+    for (unsigned i = 0; i < cell->channel_params.count && cell->channel != NULL; i++) {
         const struct prony_param *param = &cell->channel_params.values[i];
         spins = spins || (strcmp(param->option->name, "wait") == 0 && strcmp(param->text, "spin") == 0);
     }
@@ -92,5 +94,14 @@ int prony_axes_spin_apart(const struct prony_cell *cell, struct prony_error *rea
                 return prony_fail(reason, -ENOTSUP,
                                   "workers that spin for each other cannot share PU %d: take wait=block, or other PUs",
                                   cell->placement.pus[i]);
+    if (spins && cell->channel != NULL && cell->need.ends == 0 && cell->placement.binding) { /* it carries tasks */
+        const int caller = prony_caller_pu(cell, topology);
+        for (unsigned i = 0; i < roles; i++)
+            if (cell->placement.pus[i] == caller)
+                return prony_fail(reason, -ENOTSUP,
+                                  "the caller and worker %u would spin for each other on PU %d: take wait=block, or "
+                                  "fewer workers",
+                                  i, caller);
+    }
     return 0;
 }

@@ -1,6 +1,7 @@
 /* From rows of axes to the list of cells: the product, what fits, what is skipped and why, baselines, ids. */
 #include "measure/plan.h"
 #include "measure/axes.h"
+#include "parallel/carry.h"
 
 #include <errno.h>
 #include <math.h>
@@ -194,8 +195,10 @@ static int fits(const struct prony_cell *cell, struct prony_error *reason)
         return prony_fail(reason, -ENOTSUP, "engine %s cannot %s", engine, prony_axes_lacking(missing));
     if (cell->need.roles > cell->workers)
         return prony_fail(reason, -ENOTSUP, "needs %u workers", cell->need.roles);
+    if (cell->need.ends == 0 && cell->channel != NULL && (cell->need.engine_caps & PRONY_CAP_NEST) != 0)
+        return prony_fail(reason, -ENOTSUP, "engine %s keeps recursive tasks in shared memory: leave out -c", engine);
     if (cell->need.ends == 0)
-        return 0;
+        return cell->channel == NULL ? 0 : prony_carry_fits(cell->channel, &cell->channel_params, reason);
     if (cell->channel == NULL)
         return prony_fail(reason, -ENOTSUP, "needs a channel");
     if ((cell->engine->head.caps & PRONY_CAP_SHARED) != 0 && (cell->channel->head.caps & PRONY_CHANNEL_THREADS) == 0)
@@ -256,7 +259,7 @@ static int place_cell(struct expansion *x, const struct point *point, struct pro
         return prony_fail(error, -ENOMEM, "no memory for a plan");
     }
     memcpy(cell->placement.pus, placed->placement.pus, point->workers * sizeof *cell->placement.pus);
-    if (cell->outcome == PRONY_PENDING && prony_axes_spin_apart(cell, &cell->reason) != 0)
+    if (cell->outcome == PRONY_PENDING && prony_axes_spin_apart(cell, x->run->topology, &cell->reason) != 0)
         return skip_cell(cell);
     return 0;
 }
@@ -482,10 +485,18 @@ static int add_points(struct expansion *x, struct point *point, struct prony_err
     }
 }
 
+/* Is the channel the engine's, to carry its tasks? Gangs and lives keep to shared memory. */
+static bool is_carried(const struct point *point)
+{
+    const enum prony_shape shape = workload_of(point->workload)->shape;
+    return point->axes->carries && (point->engine->head->caps & PRONY_CAP_CHANNEL) != 0 &&
+           (shape == PRONY_MAP || shape == PRONY_TASKS);
+}
+
 static int expand_pair(struct expansion *x, struct point *point, struct prony_error *error)
 {
     const struct prony_axes *axes = point->axes;
-    unsigned channels = point->workload->takes_channel ? axes->channels.count : 0;
+    unsigned channels = point->workload->takes_channel || is_carried(point) ? axes->channels.count : 0;
     int code = 0;
     for (unsigned c = 0; code == 0 && c < (channels == 0 ? 1 : channels); c++) {
         point->channel = channels == 0 ? NULL : &axes->channels.item[c];

@@ -35,7 +35,7 @@ struct prony_desk {
     uint32_t turns;              /* tasks begun and ended: moves when slot->held does */
     uint64_t intent; /* the future that it is just claiming or completing; with slot->held all that it can hold */
     /* map: */
-    alignas(64) uint32_t inside; /* number of the round it takes part in */
+    alignas(64) uint32_t inside; /* number of the round it takes part in; carried pools: does it listen */
     uint32_t failed;
     uint64_t confirmed; /* end of its last chunk that a peer saw it own */
     int64_t first_lo, first_hi, last_lo;
@@ -154,6 +154,7 @@ int prony_crew_wait(struct prony_crew *crew, const uint64_t *futures, unsigned n
 bool prony_crew_idle(const struct prony_crew *crew); /* no worker holds a task */
 void prony_future_sleep(struct prony_future *future, int64_t timeout_ns);
 int prony_crew_cancel(struct prony_crew *crew, uint64_t future, int stop);
+void prony_future_kill(struct prony_crew *crew, uint64_t future); /* the process that runs it, if it still does */
 
 static inline struct prony_body *prony_body_of(struct prony_worker *worker)
 {

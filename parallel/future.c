@@ -246,6 +246,19 @@ int prony_crew_wait(struct prony_crew *crew, const uint64_t *futures, unsigned n
     return prony_crew_await(crew, enough, &waiting, prony_deadline(timeout_ns));
 }
 
+/* Does a stopped worker still run the task, or wait in it for another one? Where completions travel, a task may have
+ * ended before its future says so. */
+static bool holds(const struct prony_crew *crew, unsigned index, const struct prony_future *future)
+{
+    const uint64_t off = (uint64_t)((const unsigned char *)future - crew->setup->base);
+    uint64_t at = __atomic_load_n(&prony_crew_slot(crew, index)->held, __ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&crew->desks[index].intent, __ATOMIC_ACQUIRE) == off)
+        return true;
+    while (at != 0 && at != off)
+        at = __atomic_load_n(&prony_crew_future(crew, at)->outer, __ATOMIC_ACQUIRE);
+    return at == off;
+}
+
 /* Stops the process that runs a task, and kills it only if it runs that task still: it may have gone on to another. */
 static int kill_runner(struct prony_crew *crew, struct prony_future *future, uint32_t state)
 {
@@ -268,10 +281,18 @@ static int kill_runner(struct prony_crew *crew, struct prony_future *future, uin
     if (info.si_pid != 0 && info.si_code == CLD_STOPPED)
         (void)waitid(P_PID, (id_t)mate->pid, &info, WSTOPPED | WNOHANG);
     if ((__atomic_load_n(&future->state, __ATOMIC_ACQUIRE) & ~PRONY_MARKS) == (state & ~PRONY_MARKS) &&
-        __atomic_load_n(&future->worker, __ATOMIC_ACQUIRE) == index)
+        __atomic_load_n(&future->worker, __ATOMIC_ACQUIRE) == index && holds(crew, index, future))
         prony_crew_kill(crew, index, true);
     (void)kill(mate->pid, SIGCONT);
     return 0;
+}
+
+void prony_future_kill(struct prony_crew *crew, uint64_t off)
+{
+    struct prony_future *future = prony_crew_future(crew, off);
+    uint32_t state = __atomic_load_n(&future->state, __ATOMIC_ACQUIRE);
+    if ((state & 3u) == PRONY_RUNNING)
+        (void)kill_runner(crew, future, state);
 }
 
 int prony_crew_cancel(struct prony_crew *crew, uint64_t off, int stop)

@@ -162,7 +162,7 @@ static void row_tics(FILE *gp, const char *const *rows, unsigned n)
     (void)fputs("set ytics (", gp);
     for (unsigned i = 0; i < n; i++) {
         (void)fputs(i > 0 ? ", " : "", gp);
-        prony_plot_quote(gp, rows[i], 30);
+        prony_plot_quote(gp, rows[i], 34);
         (void)fprintf(gp, " %u", i + 1);
     }
     (void)fprintf(gp, ") scale 0\nset yrange [%g:0.4]\n", n + 0.6);

@@ -12,7 +12,8 @@
 
 static const struct kind {
     const char *name, *title, *caption;
-    unsigned most; /* 0: one, of the whole report */
+    unsigned most;  /* 0: one, of the whole report */
+    bool all_sizes; /* of the workload, not of the group alone */
     bool (*wanted)(const struct prony_view *view, const struct prony_view_group *group);
     void (*draw)(const struct prony_drawing *drawing);
 } kinds[] = {
@@ -20,26 +21,30 @@ static const struct kind {
      "Lines are peaks measured in this run: slanted by bytes, flat by operations. A point as high as the lines above "
      "it "
      "uses the machine whole; its horizontal place is the operations it does for each byte.",
-     0, prony_draw_roofline_wanted, prony_draw_roofline},
+     0, false, prony_draw_roofline_wanted, prony_draw_roofline},
     {"sizes", "by size of a message",
-     "Both axes are logarithmic; bands are 95% intervals. The eight fastest at the first size are shown.", 4,
+     "Both axes are logarithmic; bands are 95% intervals. The eight fastest at the first size are shown.", 4, true,
      prony_draw_sizes_wanted, prony_draw_sizes},
     {"cost", "CPU time against latency",
-     "Down and left is better. The dashed line joins those that nobody beats in both: choose among them.", 2,
-     prony_draw_cost_wanted, prony_draw_cost},
-    {"heat", "from PU to PU", "How long a cache line takes there and back.", 2, prony_draw_heat_wanted,
+     "Down and left is better. Filled points on the dashed line are the front: nobody beats them in both. Choose "
+     "there.",
+     2, false, prony_draw_cost_wanted, prony_draw_cost},
+    {"cdf", "how long they took",
+     "Of all messages, how many took at most this long: left is faster, steep is steady. The eight fastest are shown.",
+     3, false, prony_draw_cdf_wanted, prony_draw_cdf},
+    {"heat", "from PU to PU", "How long a cache line takes there and back.", 2, false, prony_draw_heat_wanted,
      prony_draw_heat},
     {"rate", "rate by engine",
      "Right is faster. Whiskers are 95% intervals of the median over visits; where they overlap, there is no winner.",
-     9, prony_draw_rate_wanted, prony_draw_rate},
+     9, false, prony_draw_rate_wanted, prony_draw_rate},
     {"speedup", "speed-up by workers",
      "Above: how many times faster than serial. Below: that by worker; 1 means that no worker's time is lost.", 6,
-     prony_draw_speedup_wanted, prony_draw_speedup},
+     false, prony_draw_speedup_wanted, prony_draw_speedup},
     {"latency", "latency percentiles",
-     "Lower is better. A percentile is shown only where at least 10 operations lie beyond it.", 5,
+     "Lower is better. A percentile is shown only where at least 10 operations lie beyond it.", 5, false,
      prony_draw_latency_wanted, prony_draw_latency},
     {"counters", "counters by worker",
-     "What each worker counted for one item; points apart in a row mean that workers did unequal work.", 4,
+     "What each worker counted for one item; points apart in a row mean that workers did unequal work.", 4, false,
      prony_draw_counters_wanted, prony_draw_counters},
 };
 
@@ -79,8 +84,11 @@ static int plot_draw(const struct kind *kind, const struct prony_view *view, con
     int bad = 0;
     name_make(plots, kind->name, label, plot->name, sizeof plot->name);
     plot->kind = kind->name;
-    (void)snprintf(plot->title, sizeof plot->title, "%s%s%s", kind->most == 0 ? "" : label, kind->most == 0 ? "" : ": ",
-                   kind->title);
+    (void)snprintf(plot->title, sizeof plot->title, "%s%s%s",
+                   kind->most == 0   ? ""
+                   : kind->all_sizes ? group->workload
+                                     : label,
+                   kind->most == 0 ? "" : ": ", kind->title);
     (void)snprintf(plot->caption, sizeof plot->caption, "%s", kind->caption);
     errno = 0;
     drawing.gp = open_in(folder, plot->name, "gp");

@@ -35,6 +35,8 @@ bool prony_draw_sizes_wanted(const struct prony_view *view, const struct prony_v
 void prony_draw_sizes(const struct prony_drawing *drawing);
 bool prony_draw_cost_wanted(const struct prony_view *view, const struct prony_view_group *group);
 void prony_draw_cost(const struct prony_drawing *drawing);
+bool prony_draw_cdf_wanted(const struct prony_view *view, const struct prony_view_group *group);
+void prony_draw_cdf(const struct prony_drawing *drawing);
 bool prony_draw_heat_wanted(const struct prony_view *view, const struct prony_view_group *group);
 void prony_draw_heat(const struct prony_drawing *drawing);
 /* Of the whole report, with its first group (draw_roofline.c). */

@@ -132,7 +132,8 @@ static int speedup(const struct prony_cell *base, const struct series *base_seri
     return bad != 0 ? -ENOMEM : 0;
 }
 
-/* What two cells must share to be compared: the workload with all its parameters, and the channel. */
+/* What two cells must share to be compared: the workload with all its parameters, and the channel, where it is the
+ * workload's. */
 static char *key_of(const struct prony_cell *cell, bool with_policy)
 {
     char *key = NULL;
@@ -144,7 +145,7 @@ static char *key_of(const struct prony_cell *cell, bool with_policy)
     for (unsigned i = 0; i < cell->workload_params.count; i++)
         (void)fprintf(out, "\n%s=%s", cell->workload_params.values[i].option->name,
                       cell->workload_params.values[i].text);
-    if (cell->channel != NULL)
+    if (cell->channel != NULL && cell->need.ends != 0)
         (void)fprintf(out, "\n%s", cell->channel->head.name);
     if (with_policy)
         (void)fprintf(out, "\n@%s", cell->placement.policy);

@@ -35,20 +35,38 @@ static bool is_of(const char *key, const char *plugin)
     return strncmp(key, plugin, length) == 0 && key[length] == '.';
 }
 
+/* Whose parameter is it, and under which key is it compared? Channels share theirs: "channel.wait" of all of them. */
+static const char *compared_as(const json_t *cell, const char *scope, const char *key, const char **under, char *text,
+                               size_t bytes)
+{
+    const char *workload = prony_json_string(cell, "workload"), *channel = prony_json_string(cell, "channel");
+    *under = is_of(key, prony_json_string(cell, "engine")) ? scope : workload;
+    if (channel[0] == '\0' || !is_of(key, channel))
+        return key;
+    (void)snprintf(text, bytes, "channel%s", strchr(key, '.'));
+    return text;
+}
+
 static int differences_take(json_t *seen, const json_t *cell)
 {
     const char *workload = prony_json_string(cell, "workload"), *engine = prony_json_string(cell, "engine"), *key;
+    const char *under;
     json_t *policy = json_object_get(json_object_get(cell, "placement"), "policy"), *value;
     json_t *channel = json_object_get(cell, "channel");
-    char scope[256];
-    int bad = 0;
+    json_t *who = json_string(engine);
+    char scope[256], text[96];
+    int bad = who == NULL ? -1 : differences_note(seen, workload, "engine", who);
+    json_decref(who);
     (void)snprintf(scope, sizeof scope, "%s\n%s", workload, engine);
     if (policy != NULL)
         bad |= differences_note(seen, workload, "placement", policy);
-    if (json_is_string(channel))
+    if (channel != NULL)
         bad |= differences_note(seen, workload, "channel", channel);
-    json_object_foreach(json_object_get(cell, "params"), key, value) bad |=
-        differences_note(seen, is_of(key, engine) ? scope : workload, key, value);
+    json_object_foreach(json_object_get(cell, "params"), key, value)
+    {
+        key = compared_as(cell, scope, key, &under, text, sizeof text);
+        bad |= differences_note(seen, under, key, value);
+    }
     return bad;
 }
 
@@ -97,26 +115,58 @@ static char *group_name(const json_t *seen, const json_t *cell, bool weak)
     return fclose(out) == 0 ? name : NULL;
 }
 
-static char *series_name(const json_t *seen, const json_t *cell, bool weak)
+/* The parameters of one plug-in that differ; of "" all that are no plug-in's. */
+static void params_say(FILE *out, const json_t *seen, const json_t *cell, const char *owner, bool bracket_wait)
 {
     const char *workload = prony_json_string(cell, "workload"), *engine = prony_json_string(cell, "engine"), *key;
-    char *name = NULL, scope[256];
-    bool baseline = strcmp(engine, "serial") == 0; /* one of each size */
-    size_t bytes;
+    char scope[256], text[96];
     json_t *value;
+    (void)snprintf(scope, sizeof scope, "%s\n%s", workload, engine);
+    json_object_foreach(json_object_get(cell, "params"), key, value)
+    {
+        const char *under, *as = compared_as(cell, scope, key, &under, text, sizeof text);
+        if (owner[0] == '\0'
+                ? is_of(key, workload) || is_of(key, engine) || is_of(key, prony_json_string(cell, "channel"))
+                : !is_of(key, owner))
+            continue;
+        if (!differs(seen, under, as))
+            continue;
+        if (bracket_wait && strcmp(as, "channel.wait") == 0 && json_is_string(value))
+            (void)fprintf(out, " (%s)", json_string_value(value));
+        else
+            param_say(out, key, value);
+    }
+}
+
+/* Engine and its parameters, channel and its own, placement, the rest: only what tells the cells of a workload apart. A
+ * channel's wait stands in brackets behind it. The engine is left out where there is one only and the channel says more. */
+static char *series_name(const json_t *seen, const json_t *cell, bool weak)
+{
+    const char *workload = prony_json_string(cell, "workload"), *engine = prony_json_string(cell, "engine");
+    const char *channel = prony_json_string(cell, "channel");
+    bool over = channel[0] != '\0' && differs(seen, workload, "channel"), named;
+    char *name = NULL, key[256];
+    size_t bytes;
     FILE *out = open_memstream(&name, &bytes);
     if (out == NULL)
         return NULL;
-    (void)snprintf(scope, sizeof scope, "%s\n%s", workload, engine);
-    (void)fputs(engine, out);
-    if (differs(seen, workload, "channel") && json_is_string(json_object_get(cell, "channel")))
-        (void)fprintf(out, " over %s", prony_json_string(cell, "channel"));
+    named = !over || differs(seen, workload, "engine");
+    if (named)
+        (void)fputs(engine, out);
+    if (named)
+        params_say(out, seen, cell, engine, false);
+    if (over)
+        (void)fprintf(out, "%s%s", named ? " over " : "", channel);
+    if (channel[0] != '\0')
+        params_say(out, seen, cell, channel, over);
+    if (!named)
+        params_say(out, seen, cell, engine, false);
     if (differs(seen, workload, "placement"))
         (void)fprintf(out, " %s", prony_json_string(json_object_get(cell, "placement"), "policy"));
-    json_object_foreach(
-        json_object_get(cell, "params"), key,
-        value) if ((!is_of(key, workload) && differs(seen, is_of(key, engine) ? scope : workload, key)) ||
-                   (weak && baseline && is_items(key, workload))) param_say(out, key, value);
+    params_say(out, seen, cell, "", false);
+    (void)snprintf(key, sizeof key, "%s.items", workload);
+    if (weak && strcmp(engine, "serial") == 0 && json_object_get(json_object_get(cell, "params"), key) != NULL)
+        param_say(out, key, json_object_get(json_object_get(cell, "params"), key)); /* one of each size */
     return fclose(out) == 0 ? name : NULL;
 }
 

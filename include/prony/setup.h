@@ -41,7 +41,9 @@ struct prony_setup {
     const struct prony_channel *channel; /* NULL: none */
     const struct prony_blob *ends;       /* its ends, created before open, so that forked workers inherit them */
     unsigned nends;
-    const struct prony_params *params; /* the engine's own parameters */
+    const struct prony_params *params;         /* the engine's own parameters */
+    const struct prony_channel *carrier;       /* what an engine with PRONY_CAP_CHANNEL is to carry its tasks over; */
+    const struct prony_params *carrier_params; /* it makes the ends itself. NULL: its own way */
     /* Called first by every NEW worker, in its own thread: parent-death signal, signal mask, its slot. May be NULL.
      * -errno: the worker must not start. */
     int (*started)(struct prony_worker *worker);

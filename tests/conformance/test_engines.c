@@ -6,8 +6,11 @@
 
 #include <prony/pool.h>
 
+#include <prony/plugin/channel.h>
+
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,11 +31,19 @@
         }                                                                                                              \
     } while (0)
 
-enum { COUNT, REFUSE, FIB, NAP, MEET, STUCK, LONE };
+enum { COUNT, REFUSE, FIB, NAP, MEET, STUCK, LONE, DIE };
+
+/* What is tried: an engine, and the channel that is to carry its tasks. */
+struct trial {
+    const struct prony_engine *engine;
+    const struct prony_channel *carrier; /* NULL: none */
+    const char *wait;
+};
+static struct trial trial;
 
 struct cell {
     const struct prony_engine *engine;
-    struct prony_params params;
+    struct prony_params params, carrier_params;
     struct prony_ground ground;
     void *handle;
     unsigned workers;
@@ -129,11 +140,22 @@ static int lone(struct prony_worker *worker, const struct prony_task *task)
     return worker->index == 0 ? worker->ops->barrier(worker, 1000000) : 0;
 }
 
-static const struct prony_kernel kernels[] = {{"count", count}, {"refuse", refuse}, {"fib", fib},   {"nap", nap},
-                                              {"meet", meet},   {"stuck", stuck},   {"lone", lone}, {NULL, NULL}};
+/* Ends its process at the item 7. */
+static int die(struct prony_worker *worker, const struct prony_task *task)
+{
+    if (task->lo <= 7 && task->hi > 7)
+        (void)raise(SIGKILL);
+    return count(worker, task);
+}
+
+static const struct prony_kernel kernels[] = {{"count", count}, {"refuse", refuse}, {"fib", fib},
+                                              {"nap", nap},     {"meet", meet},     {"stuck", stuck},
+                                              {"lone", lone},   {"die", die},       {NULL, NULL}};
 
 static int has(const struct cell *cell, uint64_t caps)
 {
+    if (trial.carrier != NULL && (caps & PRONY_CAP_NEST) != 0)
+        return 0;
     return (cell->engine->head.caps & caps) == caps;
 }
 
@@ -148,6 +170,12 @@ static void begin(struct cell *cell, const struct prony_engine *engine, unsigned
     wish.area = engine->area != NULL ? engine->area(&cell->params, workers) : 0;
     CHECK(prony_ground_make(&cell->ground, kernels, &wish, &error) == 0);
     cell->ground.setup.params = &cell->params;
+    if (trial.carrier != NULL) {
+        CHECK(prony_params_init(&cell->carrier_params, trial.carrier->head.options, &error) == 0);
+        CHECK(prony_params_set(&cell->carrier_params, "wait", trial.wait, &error) == 0);
+        cell->ground.setup.carrier = trial.carrier;
+        cell->ground.setup.carrier_params = &cell->carrier_params;
+    }
     if (engine->open(&cell->ground.setup, &cell->handle, &error) != 0) {
         (void)fprintf(stderr, "%s with %u workers: %s\n", engine->head.name, workers, error.text);
         _exit(1);
@@ -159,6 +187,8 @@ static void end(struct cell *cell)
     CHECK(cell->engine->close(cell->handle, 1, LIMIT_NS) == 0);
     prony_ground_free(&cell->ground);
     prony_params_free(&cell->params);
+    if (trial.carrier != NULL)
+        prony_params_free(&cell->carrier_params);
 }
 
 static int32_t *counts(struct cell *cell)
@@ -360,6 +390,26 @@ static void kills(struct cell *cell)
         CHECK(future_of(cell, i)->status == (i == 0 ? -ECANCELED : 0));
 }
 
+/* A worker that dies fails its chunk or its task and nothing else. */
+static void deaths(struct cell *cell)
+{
+    struct prony_task task = task_of(cell, DIE, 0, 100);
+    struct prony_tally tally;
+    uint64_t futures[FUTURES];
+    for (unsigned round = 0; round < 3; round++) {
+        memset(counts(cell), 0, ITEMS * sizeof(int32_t));
+        CHECK(cell->engine->map(cell->handle, &task, 5, &tally, LIMIT_NS) == 0);
+        CHECK(tally.status == -(PRONY_DIED + SIGKILL) && tally.failed == 1 && tally.first_lo == 5 &&
+              tally.first_hi == 10);
+        for (int64_t i = 0; i < 100; i++)
+            CHECK(counts(cell)[i] == (i < 5 || i >= 10));
+        submit(cell, DIE, 50, futures, 0);
+        CHECK(cell->engine->wait(cell->handle, futures, 50, 50, LIMIT_NS) == 0);
+        for (unsigned i = 0; i < 50; i++)
+            CHECK(future_of(cell, i)->status == (i == 7 ? -(PRONY_DIED + SIGKILL) : 0));
+    }
+}
+
 /* Closing with queued tasks: drained they are done, else done or cancelled. */
 static void closes(const struct prony_engine *engine, unsigned workers)
 {
@@ -378,12 +428,14 @@ static void closes(const struct prony_engine *engine, unsigned workers)
         CHECK(!drain || done == 200);
         prony_ground_free(&cell.ground);
         prony_params_free(&cell.params);
+        if (trial.carrier != NULL)
+            prony_params_free(&cell.carrier_params);
     }
 }
 
 static void parks(struct cell *cell)
 {
-    for (unsigned i = 0; i < 20 && cell->engine->park != NULL; i++) {
+    for (unsigned i = 0; i < (trial.carrier != NULL ? 4 : 20) && cell->engine->park != NULL; i++) {
         CHECK(cell->engine->park(cell->handle, 1) == 0);
         if (i % 2 == 0)
             CHECK(cell->engine->park(cell->handle, 0) == 0);
@@ -414,6 +466,8 @@ static void all(const struct prony_engine *engine, unsigned workers)
         cancels(&cell);
     if (has(&cell, PRONY_CAP_KILL))
         kills(&cell);
+    if (has(&cell, PRONY_CAP_ISOLATES | PRONY_CAP_KILL))
+        deaths(&cell);
     parks(&cell);
     end(&cell);
     closes(engine, workers);
@@ -438,15 +492,27 @@ static void child(const struct prony_engine *engine)
     }
 }
 
+static void carried(const struct prony_engine *engine)
+{
+    struct cell cell;
+    all(engine, 3);
+    for (unsigned i = 0; i < 5; i++) {
+        begin(&cell, engine, 2);
+        end(&cell);
+    }
+}
+
 static void conforms(void **state)
 {
-    const struct prony_engine *engine = *state;
+    const struct prony_engine *engine;
     int status;
     pid_t pid = fork();
+    trial = *(const struct trial *)*state;
+    engine = trial.engine;
     assert_true(pid >= 0);
     if (pid == 0) {
         (void)alarm(240);
-        child(engine);
+        trial.carrier != NULL ? carried(engine) : child(engine);
         _exit(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD ? 0 : 2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -455,21 +521,47 @@ static void conforms(void **state)
                  WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
+/* Kinds of channel that differ in what the caller can do with them: streams, messages, no descriptor, no room. */
+static size_t add_carriers(const struct prony_engine *engine, struct trial *trials, struct CMUnitTest *tests, size_t n)
+{
+    static const char *const ways[][2] = {{"pipe", "block"},
+                                          {"unix-seqpacket", "adaptive"},
+                                          {"shm-ring", "block"},
+                                          {"eventfd", "poll"},
+                                          {"futex", "block"}};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        const struct prony_channel *channel = prony_find_channel(ways[i][0], NULL);
+        struct prony_error error = {0, ""};
+        if (channel == NULL || (channel->head.probe != NULL && channel->head.probe(&error) != 0))
+            continue;
+        trials[n] = (struct trial){engine, channel, ways[i][1]};
+        tests[n] = (struct CMUnitTest){ways[i][0], conforms, NULL, NULL, &trials[n]};
+        n++;
+    }
+    return n;
+}
+
 int main(int argc, char **argv)
 {
+    static struct trial trials[64];
     struct CMUnitTest tests[64];
     const struct prony_head *head;
     size_t n = 0;
-    for (unsigned i = 0; (head = prony_registry_at(PRONY_ENGINE, i)) != NULL && n < 64; i++) {
+    for (unsigned i = 0; (head = prony_registry_at(PRONY_ENGINE, i)) != NULL && n < 40; i++) {
         struct prony_error error = {0, ""};
         if (argc > 1 && strcmp(argv[1], head->name) != 0)
             continue;
-        if ((head->caps & PRONY_CAP_FRAGILE) != 0)
+        if ((head->caps & PRONY_CAP_FRAGILE) != 0) {
             (void)fprintf(stderr, "%s: left out, its kernels must come from a file\n", head->name);
-        else if (head->probe != NULL && head->probe(&error) != 0)
+        } else if (head->probe != NULL && head->probe(&error) != 0) {
             (void)fprintf(stderr, "%s: left out, %s\n", head->name, error.text);
-        else
-            tests[n++] = (struct CMUnitTest){head->name, conforms, NULL, NULL, (void *)(uintptr_t)head};
+        } else {
+            trials[n] = (struct trial){(const struct prony_engine *)(const void *)head, NULL, NULL};
+            tests[n] = (struct CMUnitTest){head->name, conforms, NULL, NULL, &trials[n]};
+            n++;
+        }
+        if ((head->caps & PRONY_CAP_CHANNEL) != 0)
+            n = add_carriers((const struct prony_engine *)(const void *)head, trials, tests, n);
     }
     return _cmocka_run_group_tests("engines", tests, n, NULL, NULL);
 }

@@ -11,7 +11,7 @@ enum { PRONY_OWN, PTHREAD };
 static const char *const kinds[] = {"prony", "pthread", NULL};
 
 static const struct prony_option options[] = {
-    {"items", PRONY_INT, "2k", 1, 1e9, NULL, "meetings of one repetition"},
+    {"items", PRONY_INT, "500", 1, 1e9, NULL, "meetings of one repetition"},
     {"kind", PRONY_CHOICE, "prony", 0, 0, kinds, "which barrier: prony's, or that of the C library"},
     {.name = NULL},
 };

@@ -7,7 +7,7 @@
 #include <prony/sync.h>
 
 static const struct prony_option options[] = {
-    {"items", PRONY_INT, "2k", 1, 1e9, NULL, "turns of one repetition, all workers together"},
+    {"items", PRONY_INT, "500", 1, 1e9, NULL, "turns of one repetition, all workers together"},
     {.name = NULL},
 };
 

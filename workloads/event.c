@@ -7,7 +7,7 @@
 #include <prony/sync.h>
 
 static const struct prony_option options[] = {
-    {"items", PRONY_INT, "2k", 1, 1e9, NULL, "wake-ups of one repetition, all workers together"},
+    {"items", PRONY_INT, "500", 1, 1e9, NULL, "wake-ups of one repetition, all workers together"},
     {.name = NULL},
 };
 
@@ -62,9 +62,16 @@ static void event_poison(struct prony_bench *bench)
 static int event_verify(struct prony_bench *bench, struct prony_error *error)
 {
     const int64_t items = bench->need->items * bench->repeats, count = *(int64_t *)data_at(bench, 0);
-    int code = turns_verify(bench, EVENTS + bench->setup->workers * (uint64_t)LINE_BYTES, error);
+    const unsigned workers = bench->setup->workers;
+    int code = turns_verify(bench, EVENTS + workers * (uint64_t)LINE_BYTES, error);
     if (code == 0 && count != items)
         code = prony_fail(error, -EBADMSG, "the count is %lld after %lld wake-ups", (long long)count, (long long)items);
+    for (unsigned i = 0; i < workers && code == 0; i++) {
+        const uint32_t sets = (uint32_t)share(items, (i + workers - 1) % workers, workers) + (i == 0);
+        const uint32_t word = event_of(data_at(bench, 0), i)->word;
+        if (word != (sets << 2 | (i == items % workers)))
+            code = prony_fail(error, -EBADMSG, "event %u is %#x after %u sets", i, word, sets);
+    }
     return code;
 }
 

@@ -22,6 +22,7 @@ struct control {
 };
 
 static const struct prony_entry *known; /* of this image, since it entered */
+static int entered;
 
 int prony_birth_send(int line, const struct prony_start *start, int extra)
 {
@@ -86,9 +87,14 @@ int prony_birth_receive(int line, struct born *born)
     return 0;
 }
 
-int prony_entries_known(void)
+int prony_process_entered(void)
 {
-    return known != NULL;
+    return entered;
+}
+
+static int do_nothing(const struct prony_birth *birth)
+{
+    return birth->bytes > 0 ? *(const unsigned char *)birth->arg : 0;
 }
 
 prony_entry_fn *prony_entry_find(const char *name)
@@ -96,7 +102,7 @@ prony_entry_fn *prony_entry_find(const char *name)
     for (const struct prony_entry *entry = known; entry != NULL && entry->name != NULL; entry++)
         if (strcmp(entry->name, name) == 0)
             return entry->fn;
-    return NULL;
+    return strcmp(name, PRONY_ENTRY_NOTHING) == 0 ? do_nothing : NULL;
 }
 
 int prony_birth_run(const char *entry, const struct prony_birth *birth, int parent)
@@ -144,6 +150,7 @@ int prony_process_enter(int argc, char **argv, const struct prony_entry *entries
 {
     struct born born;
     known = entries;
+    entered = 1;
     if (argc != 2 || strcmp(argv[1], FLAG) != 0)
         return 0;
     *exit_code = PRONY_EXIT_UNKNOWN;

@@ -25,8 +25,8 @@ int prony_birth_receive(int line, struct born *born);
 int prony_birth_run(const char *entry, const struct prony_birth *birth, int parent);
 /* A clean image of this program, with its end of a new line; `line` becomes the other. 0 or -errno. */
 int prony_birth_spawn(int *line, int *pid, struct prony_error *error);
-/* Of this image, since main() entered. */
-int prony_entries_known(void);
+/* main() has entered: the image can be executed again. */
+int prony_process_entered(void);
 prony_entry_fn *prony_entry_find(const char *name);
 
 /* The clean image's own entry, with which it becomes a forkserver. */

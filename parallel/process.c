@@ -64,7 +64,7 @@ static int start_by_spawn(struct prony_process *process, const struct prony_star
 int prony_process_start(struct prony_process *process, const struct prony_start *start, struct prony_error *error)
 {
     *process = (struct prony_process){.sentinel = -1, .line = -1};
-    if (!prony_entries_known())
+    if (!prony_process_entered() && start->method != PRONY_START_FORK)
         return prony_fail(error, -EINVAL, "main() must call prony_process_enter() before a process is started");
     if (start->entry == NULL || prony_entry_find(start->entry) == NULL)
         return prony_fail(error, -ENOENT, "there is no entry '%s'", start->entry == NULL ? "" : start->entry);

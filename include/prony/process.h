@@ -43,6 +43,9 @@ struct prony_entry {
     prony_entry_fn *fn;
 };
 
+/* An entry that is always there: it ends with the code in the first byte of its argument; without one, with 0. */
+#define PRONY_ENTRY_NOTHING "prony-nothing"
+
 enum prony_start_method { PRONY_START_FORK, PRONY_START_SPAWN, PRONY_START_FORKSERVER };
 
 struct prony_start {
@@ -64,9 +67,10 @@ struct prony_process {
     int ended;     /* seen by join or alive */
 };
 
-/* First in main(). 1: this image was started to run an entry, which has been run: return `exit_code`. Else 0. */
+/* First in main(). `entries` may be NULL. 1: this image was started to run an entry, which has been run: return `exit_code`. Else 0. */
 int prony_process_enter(int argc, char **argv, const struct prony_entry *entries, int *exit_code);
-/* 0, -ENOENT (no such entry), -EINVAL (main() has not called prony_process_enter), -EMSGSIZE, or why there is no process. */
+/* 0, -ENOENT (no such entry), -EINVAL (main() has not called prony_process_enter, and the
+ * method needs it), -EMSGSIZE, or why there is no process. */
 int prony_process_start(struct prony_process *process, const struct prony_start *start, struct prony_error *error);
 /* Waits for the end. 0 or -ETIMEDOUT; again is harmless. */
 int prony_process_join(struct prony_process *process, int64_t timeout_ns);

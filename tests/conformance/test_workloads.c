@@ -35,6 +35,7 @@ static const struct {
     {"barrier", {"items", "40"}},
     {"queue", {"items", "100", "size", "100", "capacity", "3"}},
     {"value", {"items", "300", "sharing", "beside"}},
+    {"process", {"items", "10"}},
     {NULL, {NULL}},
 };
 

@@ -122,6 +122,7 @@ static void exit_codes(void **state)
         assert_int_equal(code_of(method, "code", 0), 0);
         assert_int_equal(code_of(method, "code", 7), 7);
         assert_int_equal(code_of(method, "code", 255), 255);
+        assert_int_equal(code_of(method, PRONY_ENTRY_NOTHING, 8), 8);
         assert_int_equal(code_of(method, "die", SIGKILL), -SIGKILL);
         assert_int_equal(code_of(method, "die", SIGUSR1), -SIGUSR1);
     }

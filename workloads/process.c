@@ -13,7 +13,7 @@ enum { THREAD = 3 }; /* those before it are numbered as prony_start_method */
 static const char *const methods[] = {"fork", "spawn", "forkserver", "thread", NULL};
 
 static const struct prony_option options[] = {
-    {"items", PRONY_INT, "20", 1, 1e6, NULL, "starts of one repetition, all workers together"},
+    {"items", PRONY_INT, "8", 1, 1e6, NULL, "starts of one repetition, all workers together"},
     {"method", PRONY_CHOICE, "fork", 0, 0, methods, "how the process starts; thread: a thread in its place"},
     {.name = NULL},
 };

@@ -3,6 +3,7 @@
 #include "measure/measure.h"
 #include "runner/command.h"
 
+#include <prony/process.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,9 @@ static int flushed(int code)
 
 int main(int argc, char **argv)
 {
+    int code;
+    if (prony_process_enter(argc, argv, NULL, &code))
+        return code;
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

@@ -76,4 +76,38 @@ static inline int futures_verify(const struct prony_bench *bench, struct prony_e
     return 0;
 }
 
+/* Turns of one role: the items are dealt out evenly. */
+static inline int64_t share(int64_t items, unsigned role, unsigned roles)
+{
+    return items / roles + (role < items % roles);
+}
+
+/* Where a gang's worker leaves how many turns it had: a line each, `off` bytes into the data. */
+static inline uint64_t *turns_of(const struct prony_worker *worker, const struct prony_task *task, uint64_t off)
+{
+    return prony_at(worker, task->out.off + off + worker->index * (uint64_t)LINE_BYTES);
+}
+
+static inline void turns_poison(const struct prony_bench *bench, uint64_t off)
+{
+    memset(data_at(bench, off), 0xff, bench->setup->workers * (uint64_t)LINE_BYTES);
+}
+
+/* Each had its share. */
+static inline int turns_verify(const struct prony_bench *bench, uint64_t off, struct prony_error *error)
+{
+    const unsigned workers = bench->setup->workers;
+    for (unsigned i = 0; i < workers; i++) {
+        const int64_t *turns = data_at(bench, off + i * (uint64_t)LINE_BYTES);
+        const int64_t due = share(bench->need->items * bench->repeats, i, workers);
+        if (*turns != due)
+            return prony_fail(error, -EBADMSG, "worker %u had %lld turns, not %lld", i, (long long)*turns,
+                              (long long)due);
+    }
+    return 0;
+}
+
+/* In a gang a wait that lasts this long has lost its peer. */
+#define STUCK_NS INT64_C(10000000000)
+
 #endif

@@ -8,12 +8,13 @@
 #include <prony/sync.h>
 #include <pthread.h>
 
-enum { PRONY_OWN, PTHREAD, SPIN };
-static const char *const kinds[] = {"prony", "pthread", "spin", NULL};
+enum { PRONY_OWN, PTHREAD, SPIN, MUTEX, RLOCK };
+static const char *const kinds[] = {"prony", "pthread", "spin", "mutex", "rlock", NULL};
 
 static const struct prony_option options[] = {
     {"items", PRONY_INT, "20k", 1, 1e9, NULL, "acquisitions of one repetition, all workers together"},
-    {"kind", PRONY_CHOICE, "prony", 0, 0, kinds, "which lock: prony's futex lock, a pthread mutex, test-and-set"},
+    {"kind", PRONY_CHOICE, "prony", 0, 0, kinds,
+     "which lock: prony's futex lock, a pthread mutex, test-and-set, prony's robust mutex and rlock"},
     {"hold", PRONY_INT, "0", 0, 1e6, NULL, "steps of work with the lock held"},
     {"rest", PRONY_INT, "0", 0, 1e6, NULL, "steps of work between two acquisitions"},
     {"padded", PRONY_BOOL, "yes", 0, 0, NULL, "the counter has cache lines of its own, away from the lock"},
@@ -22,7 +23,7 @@ static const struct prony_option options[] = {
 
 /* Layout of the data: the lock, the counter, and from TURNS on a line a worker with its turns. */
 enum { APART = 128, BESIDE = 56, TURNS = 256 };
-static_assert(sizeof(pthread_mutex_t) <= BESIDE && sizeof(struct prony_lock) <= BESIDE,
+static_assert(sizeof(pthread_mutex_t) <= BESIDE && sizeof(struct prony_rlock) <= BESIDE,
               "the counter lies behind the lock");
 
 struct lock_arg {
@@ -59,6 +60,10 @@ static inline int acquire(struct prony_worker *worker, unsigned char *at, uint32
         return 0;
     case PTHREAD:
         return -pthread_mutex_lock((pthread_mutex_t *)(void *)at);
+    case MUTEX:
+        return prony_mutex_acquire((struct prony_mutex *)(void *)at, -1);
+    case RLOCK:
+        return prony_rlock_acquire((struct prony_rlock *)(void *)at, -1);
     default:
         return spin_acquire(worker, (uint32_t *)(void *)at);
     }
@@ -73,21 +78,21 @@ static inline void release(unsigned char *at, uint32_t kind)
     case PTHREAD:
         (void)pthread_mutex_unlock((pthread_mutex_t *)(void *)at);
         break;
+    case MUTEX:
+        (void)prony_mutex_release((struct prony_mutex *)(void *)at);
+        break;
+    case RLOCK:
+        (void)prony_rlock_release((struct prony_rlock *)(void *)at);
+        break;
     default:
         __atomic_store_n((uint32_t *)(void *)at, 0, __ATOMIC_RELEASE);
     }
 }
 
-/* Turns of one role: the items are dealt out evenly. */
-static int64_t share(int64_t items, unsigned role, unsigned roles)
-{
-    return items / roles + (role < items % roles);
-}
-
 static int lock_kernel(struct prony_worker *worker, const struct prony_task *task)
 {
     unsigned char *data = prony_at(worker, task->out.off);
-    uint64_t *counter, *turns = (uint64_t *)(void *)(data + TURNS + worker->index * LINE_BYTES), done = 0;
+    uint64_t *counter, done = 0;
     int64_t mine = share(task->hi - task->lo, worker->index, worker->roles);
     struct lock_arg arg;
     int code;
@@ -107,7 +112,7 @@ static int lock_kernel(struct prony_worker *worker, const struct prony_task *tas
         done++;
     }
     prony_worker_end(worker);
-    *turns = done;
+    *turns_of(worker, task, TURNS) = done;
     return code;
 }
 
@@ -138,7 +143,11 @@ static void lock_poison(struct prony_bench *bench)
 {
     pthread_mutexattr_t shared;
     memset(data_at(bench, 0), 0, TURNS);
-    memset(data_at(bench, TURNS), 0xff, (uint64_t)bench->setup->workers * LINE_BYTES);
+    turns_poison(bench, TURNS);
+    if (prony_param_int(bench->params, "kind") == MUTEX)
+        (void)prony_mutex_init(data_at(bench, 0));
+    if (prony_param_int(bench->params, "kind") == RLOCK)
+        (void)prony_rlock_init(data_at(bench, 0));
     if (prony_param_int(bench->params, "kind") != PTHREAD)
         return;
     (void)pthread_mutexattr_init(&shared);
@@ -151,12 +160,9 @@ static int lock_verify(struct prony_bench *bench, struct prony_error *error)
 {
     int64_t items = bench->need->items * bench->repeats;
     const int64_t *counter = data_at(bench, counter_of(bench));
-    for (unsigned i = 0; i < bench->setup->workers; i++) {
-        const int64_t *turns = data_at(bench, TURNS + i * (uint64_t)LINE_BYTES);
-        if (*turns != share(items, i, bench->setup->workers))
-            return prony_fail(error, -EBADMSG, "worker %u had %lld turns, not %lld", i, (long long)*turns,
-                              (long long)share(items, i, bench->setup->workers));
-    }
+    int code = turns_verify(bench, TURNS, error);
+    if (code != 0)
+        return code;
     if (*counter != items)
         return prony_fail(error, -EBADMSG, "the counter is %lld after %lld turns: the lock let two in",
                           (long long)*counter, (long long)items);

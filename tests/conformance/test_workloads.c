@@ -1,5 +1,7 @@
 /* Every workload of the registry: a right sample passes; a missing item, a wrong one, or yesterday's answer does
  * not. */
+#include <prony/sync.h>
+
 #include "tests/conformance/rig.h"
 
 /* Small parameters, so that a sanitizer takes no longer than a second over each. */
@@ -27,6 +29,13 @@ static const struct {
     {"fan-out", {"items", "20", "size", "100"}},
     {"bidirectional", {"items", "40", "size", "9000"}},
     {"lock", {"items", "300", "hold", "20"}},
+    {"semaphore", {"items", "300", "places", "2"}},
+    {"event", {"items", "40"}},
+    {"condition", {"items", "40"}},
+    {"barrier", {"items", "40"}},
+    {"queue", {"items", "100", "size", "100", "capacity", "3"}},
+    {"value", {"items", "300", "sharing", "beside"}},
+    {"process", {"items", "10"}},
     {NULL, {NULL}},
 };
 
@@ -133,11 +142,24 @@ static void check_missing(const struct prony_workload *workload)
     rig_close(&rig);
 }
 
+/* The bytes at the start of the data in which a primitive keeps its own state. */
+static uint64_t inner_bytes(const struct rig *rig)
+{
+    const char *name = rig->workload->head.name;
+    if (strcmp(name, "barrier") == 0 || strcmp(name, "queue") == 0)
+        return rig->need.bytes - rig->setup.workers * (uint64_t)LINE_BYTES;
+    if (strcmp(name, "condition") == 0)
+        return sizeof(struct prony_rlock) + sizeof(struct prony_condition);
+    return strcmp(name, "value") == 0 ? rig->need.bytes / 2 : 0;
+}
+
 /* Is this byte of the data part of the answer? In wordcount the lists of the blocks are not, and a part's most frequent
  * word matters for one part only. */
 static int of_answer(const struct rig *rig, uint64_t off)
 {
     uint64_t parts = rig->need.bytes - 64 * (uint64_t)LINE_BYTES;
+    if (off < inner_bytes(rig))
+        return 0;
     return strcmp(rig->workload->head.name, "wordcount") != 0 || (off >= parts && (off - parts) % LINE_BYTES < 24);
 }
 

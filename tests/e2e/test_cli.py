@@ -82,7 +82,8 @@ class Mistakes(ProgramTest):
 class Suites(ProgramTest):
     def test_every_suite_makes_a_plan(self):
         names = [entry["name"] for entry in self.json("list", "suites", "--json")]
-        self.assertEqual(sorted(names), ["engines", "ipc", "ipc-full", "matrix", "quick", "roofline", "scaling", "tutorial"])
+        self.assertEqual(sorted(names), ["engines", "ipc", "ipc-full", "matrix", "quick", "roofline", "scaling", "sync",
+                                         "tutorial"])
         for name in names:
             plan = self.json("run", name, "--dry-run", "--json", "-q")
             self.assertEqual(plan["suite"], name)

@@ -149,6 +149,15 @@ class Runs(ProgramTest):
         self.assertIn("interrupted", errors)
         self.assertTrue(any(cell["visits"] for cell in self.report("out")["cells"]))
 
+    def test_the_primitives_run_between_processes(self):
+        small = [f"{name}.items=40" for name in ("semaphore", "event", "condition", "barrier", "queue", "value")]
+        self.prony("run", "-e", "fork", "-w", "semaphore,event,condition,barrier,queue,value,process", "-n", "2",
+                   *(word for item in small + ["process.items=2", "process.method=spawn,forkserver"] for word in ("-p", item)),
+                   "--visits", "1", "--samples", "1", "-o", "out", "-q")
+        cells = self.report("out")["cells"]
+        self.assertEqual(len(cells), 8)
+        self.assertEqual([cell["reason"] for cell in cells if cell["status"] != "ok"], [])
+
     def test_the_tutorial_runs(self):
         self.prony("run", "tutorial", "--visits", "6", "--samples", "1", "--skip", "*/python-*", "-o", "out", "-q")
         cells = {cell["engine"]: cell for cell in self.report("out")["cells"]}

@@ -17,6 +17,13 @@ class Examples(unittest.TestCase):
     def test_futures(self):
         self.assertEqual(run("futures"), "1: 1\n2: 4\nthree: Invalid argument\n4: 16\n5: 25\n")
 
+    def test_queue(self):
+        self.assertEqual(run("queue"), "385\n")
+        self.assertEqual(run("queue", "1000", "3"), "333833500\n")
+
+    def test_memory(self):
+        self.assertEqual(run("memory"), "after a process: plain 0, value 1\nafter a thread: plain 1, value 2\n")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,9 +1,9 @@
 /* Small processes beside a pair of ends, for what the kernel does not do by itself: a keeper, and a maker (below).
  *
- * A keeper makes the objects of System V, which have no descriptor and outlive everybody, and removes them when the last holder
- * of the ends is gone, killed or not; and it wakes a peer that sleeps in a call without a limit when the other end is
- * gone. It has a session of its own, so that the end of a process group is not its end; it sleeps in poll(2) and takes no
- * time until then. */
+ * A keeper makes the objects of System V, which have no descriptor and outlive everybody, and removes them when the last
+ * holder of the ends is gone, killed or not; and it wakes a peer that sleeps in a call without a limit when the other end
+ * is gone. It has a session of its own, so that the end of a process group is not its end; it sleeps in poll(2) and takes
+ * no time until then. */
 #ifndef PRONY_CHANNELS_KEEPER_H
 #define PRONY_CHANNELS_KEEPER_H
 

@@ -28,7 +28,7 @@
 #define MESSAGE_BYTES 100000u
 
 enum { SENDER, RECEIVER, HOST, VICTIMS };
-enum { ROUNDS = 8, TOGETHER = 6, MOST = 64 };
+enum { ROUNDS = 9, TOGETHER = 6, MOST = 64 };
 
 /* One pair of ends, in memory that all see. */
 struct scene {

@@ -158,23 +158,26 @@ static int take_over(int line, struct prony_made *made, struct prony_error *erro
     union control control;
     struct msghdr message = {
         .msg_iov = &about, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    const struct cmsghdr *head;
     ssize_t n;
     do
         n = recvmsg(line, &message, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
-    if (n != (ssize_t)sizeof *made) {
-        made->fds = 0;
+    made->fds = 0;
+    if (n != (ssize_t)sizeof *made)
         return prony_fail(error, -ECHILD, "the maker of a channel did not start");
-    }
     if (made->error.code != 0)
         return prony_fail(error, made->error.code, "%s", made->error.text);
-    if (made->fds > 0 && ((message.msg_flags & MSG_CTRUNC) != 0 || CMSG_FIRSTHDR(&message) == NULL)) {
-        made->fds = 0;
-        return prony_fail(error, -EMFILE, "no descriptors left for a channel (ulimit -n)");
+    head = CMSG_FIRSTHDR(&message);
+    if (head != NULL) {
+        made->fds = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(made->fd, CMSG_DATA(head), made->fds * sizeof(int));
     }
-    if (made->fds > 0)
-        memcpy(made->fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), made->fds * sizeof(int));
-    return 0;
+    if ((message.msg_flags & MSG_CTRUNC) == 0)
+        return 0;
+    while (made->fds > 0)
+        (void)close(made->fd[--made->fds]);
+    return prony_fail(error, -EMFILE, "no descriptors left for a channel (ulimit -n)");
 }
 
 static _Noreturn void be_maker(int line, void (*make)(const void *what, struct prony_made *made), const void *what)

@@ -320,7 +320,7 @@ static void check_in_place(const struct prony_channel *channel, const char *wait
         for (size_t at = 0; at < bytes; at++)
             ((unsigned char *)place)[at] = byte_of(at, bytes + round);
         assert_int_equal(channel->publish(end[from], bytes), 0);
-        assert_int_equal(channel->recv(end[1 - from], data, sizeof data, 20000000000), (int64_t)bytes);
+        assert_int_equal(channel->recv(end[1 - from], data, bytes, 20000000000), (int64_t)bytes);
         for (size_t at = 0; at < bytes; at++)
             assert_int_equal(data[at], byte_of(at, bytes + round));
     }

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* After a try that got -1: 0 to try again, else what to tell. */
@@ -88,20 +89,18 @@ int64_t prony_packet_send(struct prony_line *line, int fd, const void *data, siz
     return code == -ENOTCONN ? -EPIPE : code;
 }
 
-static bool hung_up(int fd)
-{
-    struct pollfd one = {fd, 0, 0};
-    return poll(&one, 1, 0) > 0 && (one.revents & POLLHUP) != 0;
-}
-
 int64_t prony_packet_recv(struct prony_line *line, int fd, int how, void *data, size_t bytes, uint64_t deadline)
 {
     struct prony_waiting waiting = prony_wait_at(line, PRONY_IN, deadline);
     int code = prony_wait_first(&waiting, fd, POLLIN);
     while (code == 0) {
-        ssize_t n = recv(fd, data, bytes, MSG_TRUNC | (deadline != UINT64_MAX ? MSG_DONTWAIT : 0));
-        if (n == 0 && (how & PRONY_FD_NO_END) == 0 && hung_up(fd))
-            return -EPIPE;
+        struct sockaddr_un from;
+        socklen_t length = sizeof from;
+        bool ends = (how & PRONY_FD_NO_END) == 0;
+        ssize_t n = recvfrom(fd, data, bytes, MSG_TRUNC | (deadline != UINT64_MAX ? MSG_DONTWAIT : 0),
+                             ends ? (struct sockaddr *)&from : NULL, ends ? &length : NULL);
+        if (n == 0 && ends && length == 0)
+            return -EPIPE; /* an empty message has a sender, the end has none */
         if (n >= 0) {
             prony_wait_end(&waiting);
             return (size_t)n > bytes ? -EMSGSIZE : (int64_t)n;
@@ -144,6 +143,7 @@ int prony_socket_buffers(int fd, int64_t bytes, struct prony_error *error)
 
 int prony_socket_pair(int type, int64_t bytes, struct prony_blob *a, struct prony_blob *b, struct prony_error *error)
 {
+    const struct sockaddr_un any = {.sun_family = AF_UNIX}; /* the kernel gives each an address of its own */
     enum prony_wait wait = (enum prony_wait)prony_call_of(a)->wait;
     int fd[2], code = 0;
     if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fd) != 0)
@@ -151,7 +151,10 @@ int prony_socket_pair(int type, int64_t bytes, struct prony_blob *a, struct pron
     (void)prony_blob_add(a, fd[0]);
     (void)prony_blob_add(b, fd[1]);
     for (int i = 0; i < 2 && code == 0; i++) {
-        code = prony_socket_buffers(fd[i], bytes, error);
+        if (type == SOCK_SEQPACKET && bind(fd[i], (const struct sockaddr *)&any, sizeof any.sun_family) != 0)
+            code = prony_fail(error, -errno, "a socket gets no address: %s", strerrordesc_np(errno));
+        if (code == 0)
+            code = prony_socket_buffers(fd[i], bytes, error);
         if (code == 0)
             code = prony_fd_policy(fd[i], wait, error);
     }

@@ -33,6 +33,21 @@ static inline int signal_ring(struct prony_box *box)
     return 0;
 }
 
+static inline void pass_over(int number)
+{
+    (void)number;
+}
+
+/* A signal may come after detach, from a peer or a keeper that had already looked: it must not kill. Not SIG_IGN, which
+ * throws away what waits in other threads. */
+static inline void bear_late_ones(void)
+{
+    const struct sigaction harmless = {.sa_handler = pass_over, .sa_flags = SA_RESTART};
+    struct sigaction before;
+    if (sigaction(SIGUSR2, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+        (void)sigaction(SIGUSR2, &harmless, NULL);
+}
+
 static inline sigset_t signals(void)
 {
     sigset_t set;

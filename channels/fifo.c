@@ -3,7 +3,7 @@
  * A stream, as the pipe, whose kernel code it shares: what differs is how it is opened. The names live for the moment of
  * opening in a new folder of their own below `path`; a fifo's inode is then held by its descriptors alone. Not measured:
  * opening by name. */
-#include "channels/line.h"
+#include "channels/keeper.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -20,27 +20,33 @@ static const struct prony_option options[] = {
 };
 
 /* Opens both ends of a fifo that has no name afterwards. */
-static int open_both(const char *folder, int fd[2], struct prony_error *error)
+static void open_both(const void *what, struct prony_made *made)
 {
-    char made[PATH_MAX], name[PATH_MAX + 8];
-    int code = 0;
-    fd[0] = fd[1] = -1;
-    if (snprintf(made, sizeof made, "%s/prony-fifo-XXXXXX", folder) >= (int)sizeof made)
-        return prony_fail(error, -ENAMETOOLONG, "the path '%s' is too long", folder);
-    if (mkdtemp(made) == NULL)
-        return prony_fail(error, -errno, "no folder for a fifo below '%s': %s", folder, strerrordesc_np(errno));
-    (void)snprintf(name, sizeof name, "%s/fifo", made);
+    const char *folder = what;
+    char inner[PATH_MAX], name[PATH_MAX + 8];
+    struct prony_error *error = &made->error;
+    if (snprintf(inner, sizeof inner, "%s/prony-fifo-XXXXXX", folder) >= (int)sizeof inner) {
+        (void)prony_fail(error, -ENAMETOOLONG, "the path '%s' is too long", folder);
+        return;
+    }
+    if (mkdtemp(inner) == NULL) {
+        (void)prony_fail(error, -errno, "no folder for a fifo below '%s': %s", folder, strerrordesc_np(errno));
+        return;
+    }
+    (void)snprintf(name, sizeof name, "%s/fifo", inner);
     if (mkfifo(name, 0600) != 0) {
-        code = prony_fail(error, -errno, "no fifo below '%s': %s", folder, strerrordesc_np(errno));
+        (void)prony_fail(error, -errno, "no fifo below '%s': %s", folder, strerrordesc_np(errno));
     } else {
-        fd[0] = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        fd[1] = fd[0] < 0 ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-        if (fd[1] < 0)
-            code = prony_fail(error, -errno, "a fifo does not open: %s", strerrordesc_np(errno));
+        made->fd[0] = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        made->fd[1] = made->fd[0] < 0 ? -1 : open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        made->fds = 2;
+        if (made->fd[1] < 0) {
+            made->fds = 0;
+            (void)prony_fail(error, -errno, "a fifo does not open: %s", strerrordesc_np(errno));
+        }
         (void)unlink(name);
     }
-    (void)rmdir(made);
-    return code;
+    (void)rmdir(inner);
 }
 
 static int join(const struct prony_params *params, struct prony_blob *from, struct prony_blob *to,
@@ -48,15 +54,19 @@ static int join(const struct prony_params *params, struct prony_blob *from, stru
 {
     enum prony_wait wait = (enum prony_wait)prony_call_of(to)->wait;
     int64_t capacity = prony_param_int(params, "capacity");
-    int fd[2], code = open_both(prony_param_text(params, "path"), fd, error);
-    to->fd[PRONY_IN] = fd[0];
-    from->fd[PRONY_OUT] = fd[1];
+    struct prony_maker maker;
+    struct prony_made made;
+    int code = prony_maker_start(&maker, open_both, prony_param_text(params, "path"), &made, error);
+    if (code != 0)
+        return code;
+    prony_maker_end(&maker);
+    to->fd[PRONY_IN] = made.fd[0];
+    from->fd[PRONY_OUT] = made.fd[1];
     to->fds = from->fds = 2;
+    code = prony_fd_policy(made.fd[0], wait, error);
     if (code == 0)
-        code = prony_fd_policy(fd[0], wait, error);
-    if (code == 0)
-        code = prony_fd_policy(fd[1], wait, error);
-    if (code == 0 && capacity > 0 && fcntl(fd[1], F_SETPIPE_SZ, (int)capacity) < 0)
+        code = prony_fd_policy(made.fd[1], wait, error);
+    if (code == 0 && capacity > 0 && fcntl(made.fd[1], F_SETPIPE_SZ, (int)capacity) < 0)
         return prony_fail(error, -errno, "a fifo cannot hold %lld bytes: %s (/proc/sys/fs/pipe-max-size)",
                           (long long)capacity, strerrordesc_np(errno));
     return code;

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -130,4 +131,98 @@ void prony_keeper_stop(int keeper)
     (void)kill(keeper, SIGTERM);
     while (waitpid(keeper, NULL, 0) < 0 && errno == EINTR)
         ;
+}
+
+union control {
+    struct cmsghdr head;
+    unsigned char bytes[CMSG_SPACE(4 * sizeof(int))];
+};
+
+static ssize_t hand_over(int line, struct prony_made *made)
+{
+    struct iovec about = {made, sizeof *made};
+    const size_t bytes = made->fds * sizeof(int);
+    union control control = {.head = {CMSG_LEN(bytes), SOL_SOCKET, SCM_RIGHTS}};
+    struct msghdr message = {.msg_iov = &about, .msg_iovlen = 1};
+    if (made->fds > 0) {
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(bytes);
+        memcpy(CMSG_DATA(&control.head), made->fd, bytes);
+    }
+    return sendmsg(line, &message, MSG_NOSIGNAL);
+}
+
+static int take_over(int line, struct prony_made *made, struct prony_error *error)
+{
+    struct iovec about = {made, sizeof *made};
+    union control control;
+    struct msghdr message = {
+        .msg_iov = &about, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    const struct cmsghdr *head;
+    ssize_t n;
+    do
+        n = recvmsg(line, &message, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    made->fds = 0;
+    if (n != (ssize_t)sizeof *made)
+        return prony_fail(error, -ECHILD, "the maker of a channel did not start");
+    if (made->error.code != 0)
+        return prony_fail(error, made->error.code, "%s", made->error.text);
+    head = CMSG_FIRSTHDR(&message);
+    if (head != NULL) {
+        made->fds = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(made->fd, CMSG_DATA(head), made->fds * sizeof(int));
+    }
+    if ((message.msg_flags & MSG_CTRUNC) == 0)
+        return 0;
+    while (made->fds > 0)
+        (void)close(made->fd[--made->fds]);
+    return prony_fail(error, -EMFILE, "no descriptors left for a channel (ulimit -n)");
+}
+
+static _Noreturn void be_maker(int line, void (*make)(const void *what, struct prony_made *made), const void *what)
+{
+    struct prony_made made = {.number = -1};
+    char end;
+    (void)setsid();
+    close_but(&line, 1);
+    make(what, &made);
+    if (hand_over(line, &made) >= 0)
+        while (read(line, &end, 1) < 0 && errno == EINTR)
+            ;
+    _exit(0);
+}
+
+int prony_maker_start(struct prony_maker *maker, void (*make)(const void *what, struct prony_made *made),
+                      const void *what, struct prony_made *made, struct prony_error *error)
+{
+    sigset_t all, before;
+    int line[2], code;
+    memset(made, 0, sizeof *made);
+    *maker = (struct prony_maker){-1, -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) != 0)
+        return prony_fail(error, -errno, "no socket pair to a maker: %s (ulimit -n)", strerrordesc_np(errno));
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    maker->pid = fork();
+    code = maker->pid < 0 ? -errno : 0;
+    if (maker->pid == 0)
+        be_maker(line[1], make, what);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    maker->line = line[0];
+    (void)close(line[1]);
+    code = code != 0 ? prony_fail(error, code, "no process for a maker: %s", strerrordesc_np(-code))
+                     : take_over(line[0], made, error);
+    if (code != 0)
+        prony_maker_end(maker);
+    return code;
+}
+
+void prony_maker_end(struct prony_maker *maker)
+{
+    if (maker->line >= 0)
+        (void)close(maker->line);
+    while (maker->pid > 0 && waitpid(maker->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    *maker = (struct prony_maker){-1, -1};
 }

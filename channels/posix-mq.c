@@ -2,7 +2,7 @@
  *
  * Messages with boundaries, in order, all of one priority. The names are removed as soon as the queues are open. A wait
  * without a limit is taken in slices of a tenth of a second, to look after the peer: one call each. */
-#include "channels/line.h"
+#include "channels/keeper.h"
 
 #include <fcntl.h>
 #include <mqueue.h>
@@ -25,46 +25,58 @@ struct mq_end {
     void *bounce; /* mq_receive wants room for the largest */
 };
 
-static int open_queue(const struct prony_params *params, const struct prony_blob *blob, int way, mqd_t *queue,
-                      struct prony_error *error)
+struct wanted {
+    struct mq_attr about;
+    int flags;
+};
+
+/* Opens the two queues of a pair, which have no names afterwards. */
+static void open_queues(const void *what, struct prony_made *made)
 {
-    struct mq_attr about = {.mq_maxmsg = (long)prony_param_int(params, "depth"),
-                            .mq_msgsize = (long)prony_param_int(params, "message")};
-    const struct prony_call *call = (const struct prony_call *)(const void *)blob->data;
-    int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | (call->wait == PRONY_WAIT_BLOCK ? 0 : O_NONBLOCK);
+    const struct wanted *wanted = what;
+    struct mq_attr about = wanted->about;
     char name[64];
-    (void)snprintf(name, sizeof name, "/prony-%d-%u-%d-%llx", (int)getpid(), call->number, way,
-                   (unsigned long long)prony_now_ns());
-    *queue = mq_open(name, flags, 0600, &about);
-    if (*queue != (mqd_t)-1) {
+    while (made->fds < 2) {
+        (void)snprintf(name, sizeof name, "/prony-%d-%u-%llx", (int)getpid(), made->fds,
+                       (unsigned long long)prony_now_ns());
+        made->fd[made->fds] = mq_open(name, wanted->flags, 0600, &about);
+        if (made->fd[made->fds] == (mqd_t)-1)
+            break;
         (void)mq_unlink(name);
-        return 0;
+        made->fds++;
     }
+    if (made->fds == 2)
+        return;
+    made->fds = 0;
     if (errno == EINVAL)
-        return prony_fail(error, -ENOTSUP,
-                          "no queue of %ld messages of %ld bytes: raise /proc/sys/fs/mqueue/msg_max and msgsize_max",
-                          about.mq_maxmsg, about.mq_msgsize);
-    return prony_fail(error, errno == EMFILE || errno == ENOSPC ? -ENOTSUP : -errno,
-                      "no message queue: %s (ulimit -q, ulimit -n, /proc/sys/fs/mqueue/queues_max)",
-                      strerrordesc_np(errno));
+        (void)prony_fail(&made->error, -ENOTSUP,
+                         "no queue of %ld messages of %ld bytes: raise /proc/sys/fs/mqueue/msg_max and msgsize_max",
+                         about.mq_maxmsg, about.mq_msgsize);
+    else
+        (void)prony_fail(&made->error, errno == EMFILE || errno == ENOSPC ? -ENOTSUP : -errno,
+                         "no message queue: %s (ulimit -q, ulimit -n, /proc/sys/fs/mqueue/queues_max)",
+                         strerrordesc_np(errno));
 }
 
 static int mq_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                       struct prony_error *error)
 {
     uint64_t largest = (uint64_t)prony_param_int(params, "message");
-    mqd_t there = -1, back = -1;
-    int code = open_queue(params, a, PRONY_OUT, &there, error);
-    if (code == 0) {
-        (void)prony_blob_add(b, there); /* b reads it first */
-        code = open_queue(params, a, PRONY_IN, &back, error);
-    }
-    if (code == 0) {
-        (void)prony_blob_add(a, back);
-        code = prony_blob_add_copy(a, there, error);
-    }
+    struct wanted wanted = {{.mq_maxmsg = (long)prony_param_int(params, "depth"), .mq_msgsize = (long)largest},
+                            O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC};
+    struct prony_maker maker;
+    struct prony_made made;
+    int code;
+    wanted.flags |= prony_call_of(a)->wait == PRONY_WAIT_BLOCK ? 0 : O_NONBLOCK;
+    code = prony_maker_start(&maker, open_queues, &wanted, &made, error);
+    if (code != 0)
+        return code;
+    prony_maker_end(&maker);
+    (void)prony_blob_add(b, made.fd[0]); /* b reads the first, a the second */
+    (void)prony_blob_add(a, made.fd[1]);
+    code = prony_blob_add_copy(a, made.fd[0], error);
     if (code == 0)
-        code = prony_blob_add_copy(b, back, error);
+        code = prony_blob_add_copy(b, made.fd[1], error);
     memcpy(prony_call_of(a)->own, &largest, sizeof largest);
     memcpy(prony_call_of(b)->own, &largest, sizeof largest);
     return code != 0 ? code : prony_lifeline(a, b, error);

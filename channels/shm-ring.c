@@ -4,7 +4,7 @@
  * out overlap. The same ring lies in a memfd, a POSIX or System V segment, or a mapped file (memory=), and has two layouts
  * (ring.h). reserve and publish write in place: one copy less. A sleeper is woken by a futex; whoever publishes looks for
  * one unless both sides spin. Not measured: the kernel's part in any of this. */
-#include "channels/line.h"
+#include "channels/keeper.h"
 #include "channels/ring.h"
 
 #include <fcntl.h>
@@ -53,19 +53,34 @@ static uint64_t stride_of(uint64_t bytes)
     return (sizeof(struct prony_ring) + bytes + 4095u) & ~(uint64_t)4095u;
 }
 
+/* POSIX shared memory whose name is gone again. */
+static void open_named(const void *what, struct prony_made *made)
+{
+    char name[64];
+    (void)what;
+    (void)snprintf(name, sizeof name, "/prony-%d-%llx", (int)getpid(), (unsigned long long)prony_now_ns());
+    made->fd[0] = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (made->fd[0] < 0) {
+        (void)prony_fail(&made->error, -errno, "no file for a ring in /dev/shm: %s", strerrordesc_np(errno));
+        return;
+    }
+    (void)shm_unlink(name);
+    made->fds = 1;
+}
+
 static int open_memory(const struct prony_params *params, struct prony_error *error)
 {
     const char *path = prony_param_text(params, "path");
-    char name[64];
-    int fd = -1;
+    struct prony_maker maker;
+    struct prony_made made;
+    int fd = -1, code;
     switch (prony_param_int(params, "memory")) {
     case POSIX:
-        (void)snprintf(name, sizeof name, "/prony-%d-%llx", (int)getpid(), (unsigned long long)prony_now_ns());
-        fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-        if (fd >= 0)
-            (void)shm_unlink(name);
-        path = "/dev/shm";
-        break;
+        code = prony_maker_start(&maker, open_named, NULL, &made, error);
+        if (code != 0)
+            return code;
+        prony_maker_end(&maker);
+        return made.fd[0];
     case MAPPED_FILE:
         fd = open(path, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
         break;
@@ -76,17 +91,37 @@ static int open_memory(const struct prony_params *params, struct prony_error *er
     return fd >= 0 ? fd : prony_fail(error, -errno, "no file for a ring in %s: %s", path, strerrordesc_np(errno));
 }
 
-/* A segment lives on when it is marked for removal, as long as somebody has it attached: the creator, until it settles. */
+/* A segment lives on when it is marked for removal, as long as somebody has it attached: its maker at first. */
+static void make_segment(const void *what, struct prony_made *made)
+{
+    const uint64_t *bytes = what;
+    const void *base;
+    int id = shmget(IPC_PRIVATE, *bytes, IPC_CREAT | 0600);
+    if (id < 0) {
+        (void)prony_fail(&made->error, -errno, "no segment of %llu bytes: %s (/proc/sys/kernel/shmmax, shmall, shmmni)",
+                         (unsigned long long)*bytes, strerrordesc_np(errno));
+        return;
+    }
+    base = shmat(id, NULL, 0);
+    if (base == (void *)-1)
+        (void)prony_fail(&made->error, -errno, "a segment cannot be attached: %s", strerrordesc_np(errno));
+    (void)shmctl(id, IPC_RMID, NULL);
+    made->number = id;
+}
+
+/* The creator has it attached until it settles. */
 static int open_segment(uint64_t bytes, void **held, struct prony_error *error)
 {
-    int id = shmget(IPC_PRIVATE, bytes, IPC_CREAT | 0600);
-    if (id < 0)
-        return prony_fail(error, -errno, "no segment of %llu bytes: %s (/proc/sys/kernel/shmmax, shmall, shmmni)",
-                          (unsigned long long)bytes, strerrordesc_np(errno));
-    *held = shmat(id, NULL, 0);
-    (void)shmctl(id, IPC_RMID, NULL);
-    return *held != (void *)-1 ? id
+    struct prony_maker maker;
+    struct prony_made made;
+    int code = prony_maker_start(&maker, make_segment, &bytes, &made, error);
+    if (code != 0)
+        return code;
+    *held = shmat(made.number, NULL, 0);
+    code = *held != (void *)-1 ? made.number
                                : prony_fail(error, -errno, "a segment cannot be attached: %s", strerrordesc_np(errno));
+    prony_maker_end(&maker);
+    return code;
 }
 
 /* The creator's hold on a segment is kept where its address is: in the even end's plan, the host's copy alone. */

@@ -101,6 +101,7 @@ static int signal_attach(const struct prony_blob *blob, struct prony_worker *wor
         prony_box_free(&end->box);
         return code;
     }
+    bear_late_ones();
     end->masked = pthread_sigmask(SIG_BLOCK, &set, &before) == 0 && sigismember(&before, SIGUSR2) == 0;
     ear_of(end->box.way[PRONY_IN])->pid = getpid();
     __atomic_store_n(&ear_of(end->box.way[PRONY_IN])->tid, (int32_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);

@@ -1,7 +1,8 @@
 /* unix-seqpacket: a connected pair of Unix sequenced-packet sockets.
  *
  * Messages with boundaries, in order, none lost, and the end of the peer is seen; none that does not fit the sender's
- * buffer as a whole. */
+ * buffer as a whole. An empty message and the end read alike: the sockets have addresses, and the end
+ * has no sender. */
 #include "channels/line.h"
 
 #include <sys/socket.h>

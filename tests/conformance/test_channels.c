@@ -31,6 +31,28 @@ struct line {
     struct prony_error error;
 };
 
+/* What the same code does under other options: small buffers make short reads and writes, and full ones. */
+static const struct variant {
+    const char *channel, *option[2][2];
+} variants[] = {
+    {"shm-ring", {{"memory", "posix"}}},
+    {"shm-ring", {{"memory", "sysv"}}},
+    {"shm-ring", {{"memory", "file"}}},
+    {"shm-ring", {{"layout", "bytes"}}},
+    {"shm-ring", {{"layout", "bytes"}, {"capacity", "4Ki"}}},
+    {"shm-ring", {{"nontemporal", "256"}, {"capacity", "4Ki"}}},
+    {"pipe", {{"capacity", "4Ki"}}},
+    {"fifo", {{"capacity", "4Ki"}}},
+    {"tcp", {{"buffer", "64Ki"}}},
+    {"unix-stream", {{"buffer", "4Ki"}}},
+    {"unix-dgram", {{"buffer", "8Ki"}}},
+    {"unix-seqpacket", {{"buffer", "8Ki"}}},
+    {"posix-mq", {{"message", "64"}, {"depth", "4"}}},
+    {"futex", {{"slot", "4Ki"}, {"slots", "4"}}},
+    {"posix-sem-shm", {{"slot", "4Ki"}, {"slots", "4"}}},
+};
+static const struct variant *variant; /* NULL: the defaults */
+
 static void open_line(struct line *line, const struct prony_channel *channel, const char *wait)
 {
     memset(line, 0, sizeof *line);
@@ -38,6 +60,9 @@ static void open_line(struct line *line, const struct prony_channel *channel, co
     assert_int_equal(prony_params_init(&line->params, channel->head.options, &line->error), 0);
     if (wait != NULL)
         assert_int_equal(prony_params_set(&line->params, "wait", wait, &line->error), 0);
+    for (unsigned i = 0; variant != NULL && i < 2 && variant->option[i][0] != NULL; i++)
+        assert_int_equal(prony_params_set(&line->params, variant->option[i][0], variant->option[i][1], &line->error),
+                         0);
     line->largest = channel->largest;
     if (channel->limit != NULL) {
         line->largest = (uint64_t)channel->limit(&line->params, &line->error);
@@ -65,6 +90,7 @@ static void *attach(struct line *line, unsigned end)
 static void each(void (*check)(const struct prony_channel *, const char *wait))
 {
     const struct prony_head *head;
+    variant = NULL; /* a check that failed does not come back */
     for (unsigned i = 0; (head = prony_registry_at(PRONY_CHANNEL, i)) != NULL; i++) {
         const struct prony_channel *channel = (const struct prony_channel *)(const void *)head;
         const struct prony_option *wait = prony_option_find(head->options, "wait");
@@ -73,6 +99,19 @@ static void each(void (*check)(const struct prony_channel *, const char *wait))
         else
             for (const char *const *choice = wait->choices; *choice != NULL; choice++)
                 check(channel, *choice);
+    }
+}
+
+/* The same for each variant, blocking: a spinner would hold the CPU that the other side of a small buffer needs. */
+static void each_variant(void (*check)(const struct prony_channel *, const char *wait))
+{
+    for (unsigned i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        struct prony_error error;
+        const struct prony_channel *channel = prony_find_channel(variants[i].channel, &error);
+        assert_non_null(channel);
+        variant = &variants[i];
+        check(channel, "block");
+        variant = NULL;
     }
 }
 
@@ -238,6 +277,58 @@ static void check_boundaries(const struct prony_channel *channel, const char *wa
     close_line(&line);
 }
 
+/* What was sent before the end is received, an empty message last, and only then the end. */
+static void check_last_words(const struct prony_channel *channel, const char *wait)
+{
+    unsigned char data[64] = {5};
+    struct line line;
+    void *end[ENDS];
+    if ((channel->head.caps & (PRONY_CHANNEL_STREAM | PRONY_CHANNEL_COALESCES | PRONY_CHANNEL_RENDEZVOUS)) != 0)
+        return;
+    open_line(&line, channel, wait);
+    for (unsigned i = 0; i < ENDS; i++)
+        assert_non_null(end[i] = attach(&line, i));
+    if (channel->settle != NULL)
+        channel->settle(line.handle);
+    assert_int_equal(channel->send(end[1], data, 3, -1), 3);
+    assert_int_equal(channel->send(end[1], data, 0, -1), 0);
+    channel->detach(end[1]);
+    assert_int_equal(channel->recv(end[0], data, sizeof data, 20000000000), 3);
+    assert_int_equal(channel->recv(end[0], data, sizeof data, 20000000000), 0);
+    assert_int_equal(channel->recv(end[0], data, sizeof data, 20000000000), -EPIPE);
+    channel->detach(end[0]);
+    close_line(&line);
+}
+
+/* Messages written where they lie: the same bytes come out. */
+static void check_in_place(const struct prony_channel *channel, const char *wait)
+{
+    static const size_t lengths[] = {1, 0, 64, 100, 500, 512};
+    unsigned char data[1024];
+    struct line line;
+    void *end[ENDS], *place;
+    if ((channel->head.caps & PRONY_CHANNEL_IN_PLACE) == 0)
+        return;
+    assert_true(channel->reserve != NULL && channel->publish != NULL);
+    open_line(&line, channel, wait);
+    for (unsigned i = 0; i < ENDS; i++)
+        assert_non_null(end[i] = attach(&line, i));
+    for (unsigned round = 0; round < 60; round++) { /* many times around a small ring */
+        size_t bytes = lengths[round % 6];
+        unsigned from = round / 6 % 2;
+        assert_int_equal(channel->reserve(end[from], bytes, &place), 0);
+        for (size_t at = 0; at < bytes; at++)
+            ((unsigned char *)place)[at] = byte_of(at, bytes + round);
+        assert_int_equal(channel->publish(end[from], bytes), 0);
+        assert_int_equal(channel->recv(end[1 - from], data, bytes, 20000000000), (int64_t)bytes);
+        for (size_t at = 0; at < bytes; at++)
+            assert_int_equal(data[at], byte_of(at, bytes + round));
+    }
+    for (unsigned i = 0; i < ENDS; i++)
+        channel->detach(end[i]);
+    close_line(&line);
+}
+
 /* A dying process closes one descriptor after the other, and what has room takes a message: but sooner or later a send
  * is told. */
 static bool is_told(const struct line *line, void *end)
@@ -360,6 +451,7 @@ static void boundaries(void **state)
 {
     (void)state;
     each(check_boundaries);
+    each_variant(check_boundaries);
 }
 
 static void form(void **state)
@@ -372,24 +464,42 @@ static void threads(void **state)
 {
     (void)state;
     each(check_threads);
+    each_variant(check_threads);
 }
 
 static void processes(void **state)
 {
     (void)state;
     each(check_processes);
+    each_variant(check_processes);
 }
 
 static void limits(void **state)
 {
     (void)state;
     each(check_limits);
+    each_variant(check_limits);
 }
 
 static void death(void **state)
 {
     (void)state;
     each(check_death);
+    each_variant(check_death);
+}
+
+static void last_words(void **state)
+{
+    (void)state;
+    each(check_last_words);
+    each_variant(check_last_words);
+}
+
+static void in_place(void **state)
+{
+    (void)state;
+    each(check_in_place);
+    each_variant(check_in_place);
 }
 
 static void tidy(void **state)
@@ -401,8 +511,9 @@ static void tidy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(form),       cmocka_unit_test(threads), cmocka_unit_test(processes), cmocka_unit_test(limits),
-        cmocka_unit_test(boundaries), cmocka_unit_test(death),   cmocka_unit_test(tidy),
+        cmocka_unit_test(form),   cmocka_unit_test(threads),    cmocka_unit_test(processes),
+        cmocka_unit_test(limits), cmocka_unit_test(boundaries), cmocka_unit_test(death),
+        cmocka_unit_test(tidy),   cmocka_unit_test(last_words), cmocka_unit_test(in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,90 @@
+"""Runner, cell host or worker of a run over a channel is killed at a random moment: the run ends in time, and no process
+and no object of System V of it is left."""
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PRONY = os.environ["PRONY"]
+KINDS = ("msg", "sem", "shm")
+
+
+def processes_of(marker):
+    """Pids of those whose environment carries the marker, without keepers, which have sessions of their own."""
+    found, keepers = [], []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if marker.encode() in (entry / "environ").read_bytes():
+                    pid = int(entry.name)
+                    (keepers if os.getsid(pid) == pid else found).append(pid)
+            except OSError:
+                pass
+    return found, keepers
+
+
+def objects():
+    return {(kind, line.split()[1]) for kind in KINDS
+            for line in pathlib.Path("/proc/sysvipc", kind).read_text(encoding="ascii").splitlines()[1:]}
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+class Runs(unittest.TestCase):
+    def start(self, folder, channel):
+        marker = f"PRONY_TEST_MARKER={os.getpid()}-{channel}"
+        run = subprocess.Popen([PRONY, "run", "-e", "fork", "-w", "pingpong", "-c", channel, "-n", "2", "--counters", "none",
+                                "--visits", "1000", "--budget", "2s", "-o", f"{folder}/{channel}"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env={**os.environ, "PRONY_TEST_MARKER": marker.split("=")[1]})
+        return run, marker
+
+    def test_nothing_is_left(self):
+        draw = random.Random(7)
+        listed = json.loads(subprocess.run([PRONY, "list", "channels", "--json"], check=True, capture_output=True).stdout)
+        channels = [entry["name"] for entry in listed if entry["available"] and "python" not in entry["name"]]
+        before = objects()
+        with tempfile.TemporaryDirectory() as folder:
+            for first in range(0, len(channels), 6):
+                runs = [(*self.start(folder, channel), channel) for channel in channels[first:first + 6]]
+                for i, (run, marker, channel) in enumerate(runs):
+                    time.sleep(draw.uniform(0.05, 0.4))
+                    victims = [pid for pid in processes_of(marker)[0] if pid != run.pid]
+                    victim = draw.choice(victims) if victims and i % 2 == 0 else run.pid
+                    try:
+                        os.kill(victim, signal.SIGKILL)
+                    except ProcessLookupError:
+                        run.kill()
+                for run, marker, channel in runs:
+                    try:
+                        run.wait(timeout=30)
+                    except subprocess.TimeoutExpired:
+                        run.kill()
+                        self.fail(f"{channel}: the run did not end")
+                    self.assertTrue(until(lambda: processes_of(marker) == ([], [])), f"{channel}: processes were left")
+        self.assertTrue(until(lambda: not objects() - before), "objects of System V were left")
+
+
+def can_go_apart():
+    """In a namespace of its own the test sees no objects of others."""
+    return shutil.which("unshare") and subprocess.run(["unshare", "--ipc", "true"], check=False,
+                                                      stderr=subprocess.DEVNULL).returncode == 0
+
+
+if __name__ == "__main__":
+    if "PRONY_TEST_APART" not in os.environ and can_go_apart():
+        os.environ["PRONY_TEST_APART"] = "1"
+        os.execvp("unshare", ["unshare", "--ipc", sys.executable, "-B", *sys.argv])
+    unittest.main()

@@ -27,6 +27,7 @@ struct prony_box;
 
 struct prony_bell {
     bool counts; /* each ring is heard once; else the bell is a hint, and the slots are looked at first */
+    bool memory; /* hearing without a sleep is a look at memory, no system call */
     void (*set_up)(struct prony_box_way *way); /* in the host, on zeroed memory. NULL: nothing */
     void (*tear_down)(struct prony_box_way *way);
     int (*ring)(struct prony_box *box);
@@ -50,6 +51,7 @@ struct prony_box {
     struct prony_box_way *way[2]; /* in, out */
     unsigned char *slots[2];
     uint32_t position[2];
+    unsigned char *next[2]; /* the slot at that position */
     uint32_t room; /* the tail as the sender last saw it */
     void (*unmap)(struct prony_box *box);
 };

@@ -19,11 +19,17 @@ static size_t gap_of(size_t bytes)
     return bytes <= 2 * HEAD_BYTES - sizeof(struct slot_head) ? sizeof(struct slot_head) : HEAD_BYTES;
 }
 
+/* From slot to slot: pairs of lines. */
+static uint64_t step_of(const struct prony_box_plan *plan)
+{
+    return (HEAD_BYTES + (uint64_t)plan->slot + 127u) & ~(uint64_t)127u;
+}
+
 void prony_box_lay_out(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b)
 {
     struct prony_box_plan plan = {.slots = (uint32_t)prony_param_int(params, "slots"),
                                   .slot = ((uint32_t)prony_param_int(params, "slot") + 63u) & ~63u};
-    plan.bytes = 2 * (sizeof(struct prony_box_way) + (uint64_t)plan.slots * (HEAD_BYTES + plan.slot));
+    plan.bytes = 2 * (sizeof(struct prony_box_way) + plan.slots * step_of(&plan));
     *prony_box_plan_of(a) = *prony_box_plan_of(b) = plan;
 }
 
@@ -71,9 +77,9 @@ void prony_box_place(const struct prony_blob *blob, const struct prony_bell *bel
     for (unsigned i = 0; i < 2; i++) { /* end 0 sends the first way, end 1 the second */
         unsigned which = i == PRONY_OUT ? box->number : box->number ^ 1u;
         box->way[i] = &way[which];
-        box->slots[i] = box->base + 2 * sizeof *way + (uint64_t)which * box->plan.slots * (HEAD_BYTES + box->plan.slot);
+        box->slots[i] = box->base + 2 * sizeof *way + which * box->plan.slots * step_of(&box->plan);
         box->position[i] = __atomic_load_n(i == PRONY_OUT ? &way[which].head : &way[which].tail, __ATOMIC_ACQUIRE);
-        box->next[i] = box->slots[i] + (uint64_t)(box->position[i] % box->plan.slots) * (HEAD_BYTES + box->plan.slot);
+        box->next[i] = box->slots[i] + box->position[i] % box->plan.slots * step_of(&box->plan);
     }
     box->room = __atomic_load_n(&box->way[PRONY_OUT]->tail, __ATOMIC_ACQUIRE);
 }
@@ -131,7 +137,7 @@ static struct slot_head *slot_at(const struct prony_box *box, int way)
 /* Goes on to the next slot; returns the new position. */
 static uint32_t advance(struct prony_box *box, int way)
 {
-    const uint64_t step = HEAD_BYTES + box->plan.slot;
+    const uint64_t step = step_of(&box->plan);
     box->next[way] += step;
     if (box->next[way] == box->slots[way] + box->plan.slots * step)
         box->next[way] = box->slots[way];
@@ -260,6 +266,7 @@ int64_t prony_box_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)
         int code = await_message(box, deadline);
         if (code != 0)
             return code;
+        __builtin_prefetch((const unsigned char *)slot + HEAD_BYTES); /* not after the length has come */
         word = slot->word;
         piece = word & ~MORE;
         if (piece > 0 && room > 0)

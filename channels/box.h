@@ -14,13 +14,14 @@
         "slots", PRONY_INT, "8", 1, 65536, NULL, "messages that one direction holds"                                   \
     }
 
-/* One direction, in shared memory. Positions count slots and wrap at 2^32. */
+/* One direction, in shared memory. Positions count slots and wrap at 2^32. Lines are fetched in pairs: what one side writes
+ * is kept two lines away from what the other does. */
 struct prony_box_way {
-    _Alignas(64) uint32_t head;          /* the sender's: slots filled */
-    _Alignas(64) uint32_t tail;          /* the receiver's: slots emptied */
-    _Alignas(64) uint32_t full;          /* futex: 1 while the sender waits for room */
-    uint32_t dead;                       /* set by a keeper */
-    _Alignas(64) unsigned char own[192]; /* the bell's */
+    _Alignas(128) uint32_t head;          /* the sender's: slots filled */
+    _Alignas(128) uint32_t tail;          /* the receiver's: slots emptied */
+    _Alignas(128) uint32_t full;          /* futex: 1 while the sender waits for room */
+    uint32_t dead;                        /* set by a keeper */
+    _Alignas(128) unsigned char own[256]; /* the bell's */
 };
 
 struct prony_box;

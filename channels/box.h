@@ -53,7 +53,7 @@ struct prony_box {
     unsigned char *slots[2];
     uint32_t position[2];
     unsigned char *next[2]; /* the slot at that position */
-    uint32_t room; /* the tail as the sender last saw it */
+    uint32_t room;          /* the tail as the sender last saw it */
     void (*unmap)(struct prony_box *box);
 };
 

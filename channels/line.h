@@ -92,7 +92,8 @@ struct prony_line {
     unsigned fds;
     int life;
     enum prony_wait wait;
-    unsigned stride; /* tries between two readings of the clock, a power of two; from PRONY_STRIDE_MEMORY on with pauses */
+    unsigned
+        stride; /* tries between two readings of the clock, a power of two; from PRONY_STRIDE_MEMORY on with pauses */
     uint64_t budget_ns;
     struct prony_gap gap[2];
     bool masked; /* SIGPIPE was blocked here */

@@ -19,8 +19,8 @@ struct ipc_shared {
 struct ipc_pair {
     struct ipc_shared *shared;
     unsigned role;
-    int peer;        /* role 0: the other process */
-    uint64_t met;    /* meetings so far */
+    int peer;     /* role 0: the other process */
+    uint64_t met; /* meetings so far */
     unsigned char *buffer;
 };
 

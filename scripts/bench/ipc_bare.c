@@ -26,7 +26,7 @@ enum { BYTES = 64, IN = 0, OUT = 1 };
 struct ipc_way {
     _Alignas(64) uint64_t number; /* of the last message in the slot */
     unsigned char slot[BYTES];
-    _Alignas(64) uint32_t word;   /* futex: messages that nobody took */
+    _Alignas(64) uint32_t word; /* futex: messages that nobody took */
     uint32_t asleep;
     int32_t tid;
     _Alignas(64) sem_t sem;

@@ -159,7 +159,7 @@ static void hand_off(struct ipc_pair *pair, void *with, long count)
 
 static int by_size(const int pus[2], char **argument)
 {
-    const size_t most = 64u << 20, bytes = (size_t)atoll(argument[1]);
+    const size_t bytes = (size_t)atoll(argument[1]), most = 8u << 20;
     struct ipc_talk talk;
     struct ipc_pair pair;
     struct course course = {&talk, bytes};
@@ -167,7 +167,7 @@ static int by_size(const int pus[2], char **argument)
     long count;
     if (bytes == 0 || bytes > IPC_LARGEST)
         ipc_die("no size: %s", argument[1]);
-    count = bytes < 4096 ? 50000 : (long)(most / bytes);
+    count = bytes < 4096 ? 20000 : bytes > most / 4 ? 4 : (long)(most / bytes);
     ipc_open(&talk, "shm-ring", argument[2]);
     handoff.capacity = (size_t)prony_param_int(&talk.params, "capacity");
     handoff.memory = mmap(NULL, sizeof(struct handoff_words) + handoff.capacity, PROT_READ | PROT_WRITE,

@@ -34,6 +34,8 @@ test_needs=(
     "python3-jsonschema:checks reports against their schema"
     "valgrind:counts instructions by simulation (counters/callgrind.c)"
     "qemu-system-arm:an emulated machine with a PMU (tests/pmu-guest/)"
+    "openmpi-bin:a peer of shm-ring (scripts/bench/ipc.sh, optional)"
+    "libopenmpi-dev:and its compiler wrapper"
     "cpio:packs that machine's file system"
     "gcc-aarch64-linux-gnu:builds prony for it"
     "libc6-dev-arm64-cross:and the C library for that"

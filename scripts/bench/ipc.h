@@ -56,6 +56,7 @@ struct ipc_bare {
     int in, out, peer;      /* descriptors or numbers of queues */
     bool blocks;
     uint64_t sent, got;
+    unsigned char *pages; /* vmsplice: a ring of them */
 };
 
 void ipc_bare_open(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk);

@@ -26,8 +26,8 @@ LOOPS = os.path.join(BUILD, "bin", "ipc_loops")
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 QUICK_LINE_NS = 130
 MOVED = 1.25
-SPIN = ("pipe", "fifo", "unix-stream", "unix-dgram", "unix-seqpacket", "tcp", "udp", "posix-mq", "sysv-mq", "eventfd",
-        "sysv-shm-sem", "signal", "signalfd", "process-vm", "memfd-pass")
+SPIN = ("pipe", "fifo", "vmsplice", "unix-stream", "unix-dgram", "unix-seqpacket", "tcp", "udp", "posix-mq", "sysv-mq",
+        "eventfd", "sysv-shm-sem", "signal", "signalfd", "process-vm", "memfd-pass")
 MEMORY = ("futex", "posix-sem-shm", "mutex-cond")  # no system call while they spin: stated in ns
 SIZES = (64, 256, 4096, 65536, 1 << 20)
 SHORT_NS, LONG_NS = (5000, 25000), (200000, 1000000)

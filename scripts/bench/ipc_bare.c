@@ -5,6 +5,7 @@
 #include "channels/box.h"
 #include "scripts/bench/ipc.h"
 
+#include <fcntl.h>
 #include <mqueue.h>
 #include <prony/sync.h>
 #include <pthread.h>
@@ -105,6 +106,25 @@ static void open_two(struct ipc_bare *bare, const struct ipc_pair *pair, const s
     (void)pair;
     bare->in = line->fd[IN];
     bare->out = line->fd[OUT];
+}
+
+/* The pages of a message stay as they are until it has been read: twice as many as the pipe has slots. */
+enum { PAGE = 4096, PAGES = 32 };
+
+static inline void splice_put(struct ipc_bare *bare, void *data)
+{
+    struct iovec part = {bare->pages + bare->sent++ % PAGES * PAGE, BYTES};
+    memcpy(part.iov_base, data, BYTES);
+    want(vmsplice(bare->out, &part, 1, bare->blocks ? 0 : SPLICE_F_NONBLOCK) == BYTES, "vmsplice");
+}
+
+TRIPS(splice, splice_put, fd_get)
+
+static void open_splice(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk)
+{
+    open_two(bare, pair, talk);
+    bare->pages = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    want(bare->pages != MAP_FAILED, "mmap");
 }
 
 static void open_one(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk)
@@ -443,6 +463,7 @@ TRIPS(memfd, memfd_put, memfd_get)
 static const struct ipc_mechanism mechanisms[] = {
     {"pipe", fd_trips, open_two},
     {"fifo", fd_trips, open_two},
+    {"vmsplice", splice_trips, open_splice},
     {"unix-stream", stream_trips, open_one},
     {"unix-dgram", packet_trips, open_one},
     {"unix-seqpacket", packet_trips, open_one},

@@ -108,8 +108,8 @@ static void open_two(struct ipc_bare *bare, const struct ipc_pair *pair, const s
     bare->out = line->fd[OUT];
 }
 
-/* The pages of a message stay as they are until it has been read: twice as many as the pipe has slots. */
-enum { PAGE = 4096, PAGES = 32 };
+/* The page of a message stays as it is until that has been read; as many pages as the channel takes turns with. */
+enum { PAGE = 4096, PAGES = 48 };
 
 static inline void splice_put(struct ipc_bare *bare, void *data)
 {

@@ -31,7 +31,8 @@ SPIN = ("pipe", "fifo", "vmsplice", "unix-stream", "unix-dgram", "unix-seqpacket
 MEMORY = ("futex", "posix-sem-shm", "mutex-cond")  # no system call while they spin: stated in ns
 SIZES = (64, 256, 4096, 65536, 1 << 20)
 SHORT_NS, LONG_NS = (5000, 25000), (200000, 1000000)
-LIMIT_S = 400  # after which no launch begins that is not needed
+LIMIT_S, LAST_S = 400, 540  # after which no launch begins beyond the seventh; and nothing at all
+RING_S = 5  # a launch whose line RT keeps moving is not repeated for longer
 
 
 def run(command, limit_s=120, **more):
@@ -75,6 +76,7 @@ class Bench:
     def ring(self):
         """Rounds in which line RT moved are marked and repeated."""
         found = {name: [] for name in ("slots", "bytes", "one-slots", "one-bytes")}
+        begun = time.monotonic()
         for _ in range(4):
             for before, slots, many, after, one_slots, one_bytes, last in rows("ring", self.pus, 60):
                 line = (before + after) / 2
@@ -88,7 +90,7 @@ class Bench:
                         found["one-bytes"].append(1e3 / one_bytes)
                 if not (steady(before, after) and steady(after, last)):
                     self.marked += 1
-            if len(found["slots"]) >= 30:
+            if len(found["slots"]) >= 30 or time.monotonic() - begun > RING_S:
                 break
         for name, values in found.items():
             if len(values) >= 15:
@@ -298,6 +300,9 @@ def measure(bench, options, peer):
             print(f"ipc: {turn} launches, not {options.launches}: the time is up", file=sys.stderr)
             break
         for name in names:
+            if not options.full and time.monotonic() - begun > LAST_S:
+                print(f"ipc: {turn} whole launches, not {options.launches}: the time is up", file=sys.stderr)
+                return absent
             if sys.stderr.isatty():
                 print(f"\r\033[Klaunch {turn + 1} of {options.launches}: {name}", end="", file=sys.stderr, flush=True)
             try:

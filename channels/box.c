@@ -6,15 +6,30 @@
 
 enum { HEAD_BYTES = 64 };
 
+/* The head of a slot, with a small message in the same line: whoever looks whether it is filled has begun to fetch it. */
 struct slot_head {
-    uint32_t bytes, more; /* in this slot; does the message go on in the next? */
+    uint32_t number; /* of slots filled, this one included; written last */
+    uint32_t word;   /* bytes in this slot, and MORE if the message goes on in the next */
 };
+
+#define MORE (UINT32_C(1) << 31)
+
+static size_t gap_of(size_t bytes)
+{
+    return bytes <= 2 * HEAD_BYTES - sizeof(struct slot_head) ? sizeof(struct slot_head) : HEAD_BYTES;
+}
+
+/* From slot to slot: pairs of lines. */
+static uint64_t step_of(const struct prony_box_plan *plan)
+{
+    return (HEAD_BYTES + (uint64_t)plan->slot + 127u) & ~(uint64_t)127u;
+}
 
 void prony_box_lay_out(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b)
 {
     struct prony_box_plan plan = {.slots = (uint32_t)prony_param_int(params, "slots"),
                                   .slot = ((uint32_t)prony_param_int(params, "slot") + 63u) & ~63u};
-    plan.bytes = 2 * (sizeof(struct prony_box_way) + (uint64_t)plan.slots * (HEAD_BYTES + plan.slot));
+    plan.bytes = 2 * (sizeof(struct prony_box_way) + plan.slots * step_of(&plan));
     *prony_box_plan_of(a) = *prony_box_plan_of(b) = plan;
 }
 
@@ -56,13 +71,15 @@ void prony_box_place(const struct prony_blob *blob, const struct prony_bell *bel
     struct prony_box_way *way = base;
     memcpy(&box->plan, call->own, sizeof box->plan);
     box->bell = bell;
+    box->line.stride = bell->memory ? PRONY_STRIDE_MEMORY : PRONY_STRIDE_CALL;
     box->base = base;
     box->number = call->number & 1u;
     for (unsigned i = 0; i < 2; i++) { /* end 0 sends the first way, end 1 the second */
         unsigned which = i == PRONY_OUT ? box->number : box->number ^ 1u;
         box->way[i] = &way[which];
-        box->slots[i] = box->base + 2 * sizeof *way + (uint64_t)which * box->plan.slots * (HEAD_BYTES + box->plan.slot);
+        box->slots[i] = box->base + 2 * sizeof *way + which * box->plan.slots * step_of(&box->plan);
         box->position[i] = __atomic_load_n(i == PRONY_OUT ? &way[which].head : &way[which].tail, __ATOMIC_ACQUIRE);
+        box->next[i] = box->slots[i] + box->position[i] % box->plan.slots * step_of(&box->plan);
     }
     box->room = __atomic_load_n(&box->way[PRONY_OUT]->tail, __ATOMIC_ACQUIRE);
 }
@@ -112,9 +129,19 @@ void prony_box_free(void *end)
     free(box);
 }
 
-static unsigned char *slot_at(const struct prony_box *box, int way)
+static struct slot_head *slot_at(const struct prony_box *box, int way)
 {
-    return box->slots[way] + (uint64_t)(box->position[way] % box->plan.slots) * (HEAD_BYTES + box->plan.slot);
+    return (struct slot_head *)(void *)box->next[way];
+}
+
+/* Goes on to the next slot; returns the new position. */
+static uint32_t advance(struct prony_box *box, int way)
+{
+    const uint64_t step = step_of(&box->plan);
+    box->next[way] += step;
+    if (box->next[way] == box->slots[way] + box->plan.slots * step)
+        box->next[way] = box->slots[way];
+    return ++box->position[way];
 }
 
 static bool is_dead(const struct prony_box *box)
@@ -157,16 +184,16 @@ int64_t prony_box_send(void *end, const void *data, size_t bytes, int64_t timeou
     size_t done = 0;
     do {
         size_t piece = bytes - done < box->plan.slot ? bytes - done : box->plan.slot;
-        struct slot_head head = {(uint32_t)piece, done + piece < bytes};
-        unsigned char *slot;
+        struct slot_head *head;
         int code = is_full(box) ? await_room(box, deadline) : 0;
         if (code != 0)
             return code;
-        slot = slot_at(box, PRONY_OUT);
-        memcpy(slot, &head, sizeof head);
+        head = slot_at(box, PRONY_OUT);
+        head->word = (uint32_t)piece | (done + piece < bytes ? MORE : 0);
         if (piece > 0)
-            memcpy(slot + HEAD_BYTES, (const char *)data + done, piece);
-        __atomic_store_n(&box->way[PRONY_OUT]->head, ++box->position[PRONY_OUT], __ATOMIC_RELEASE);
+            memcpy((unsigned char *)head + gap_of(piece), (const char *)data + done, piece);
+        __atomic_store_n(&box->way[PRONY_OUT]->head, advance(box, PRONY_OUT), __ATOMIC_RELAXED);
+        __atomic_store_n(&head->number, box->position[PRONY_OUT], __ATOMIC_RELEASE);
         code = box->bell->ring(box);
         if (code != 0)
             return code;
@@ -177,21 +204,20 @@ int64_t prony_box_send(void *end, const void *data, size_t bytes, int64_t timeou
 
 static bool is_empty(const struct prony_box *box)
 {
-    return __atomic_load_n(&box->way[PRONY_IN]->head, __ATOMIC_ACQUIRE) == box->position[PRONY_IN];
+    return __atomic_load_n(&slot_at(box, PRONY_IN)->number, __ATOMIC_ACQUIRE) != box->position[PRONY_IN] + 1;
 }
 
-/* Until the bell has told of a message that is there. Asleep it goes straight into the mechanism's own call. */
+/* Until the bell has told of a message that is there. Asleep it goes straight into the mechanism's own call. Where rings
+ * are counted the slot is left alone until then: looking at it would be in the way of the sender. */
 static int await_message(struct prony_box *box, uint64_t deadline)
 {
     struct prony_waiting waiting = prony_wait_at(&box->line, PRONY_IN, deadline);
     const bool sleeps = box->line.wait == PRONY_WAIT_BLOCK || box->line.wait == PRONY_WAIT_POLL;
     int code = 0;
-    if (!is_empty(box)) {
-        if (!box->bell->counts)
-            return 0;
-    } else if (is_dead(box)) {
+    if (!box->bell->counts && !is_empty(box))
+        return 0;
+    if (is_dead(box) && is_empty(box))
         return -EPIPE;
-    }
     waiting.slice_ns = PRONY_LOOK_NS;
     if (sleeps && deadline != UINT64_MAX && (code = prony_wait_look(&waiting)) < 0 && code != -ETIMEDOUT)
         return code;
@@ -214,28 +240,40 @@ static int await_message(struct prony_box *box, uint64_t deadline)
     }
 }
 
+/* Where both spin nobody sleeps, and nobody needs waking. */
+static void tell_of_room(struct prony_box *box)
+{
+    uint32_t *full = &box->way[PRONY_IN]->full;
+    if (box->line.wait == PRONY_WAIT_SPIN)
+        return;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(full, __ATOMIC_RELAXED) != 0) {
+        __atomic_store_n(full, 0, __ATOMIC_RELAXED);
+        prony_futex_wake(full, 1);
+    }
+}
+
 int64_t prony_box_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)
 {
     struct prony_box *box = end;
     struct prony_box_way *way = box->way[PRONY_IN];
     const uint64_t deadline = prony_line_deadline(timeout_ns);
-    struct slot_head head;
+    uint32_t word;
     size_t done = 0;
     do {
-        const unsigned char *slot = slot_at(box, PRONY_IN);
-        size_t room = done < bytes ? bytes - done : 0;
+        const struct slot_head *slot = slot_at(box, PRONY_IN);
+        size_t room = done < bytes ? bytes - done : 0, piece;
         int code = await_message(box, deadline);
         if (code != 0)
             return code;
-        memcpy(&head, slot, sizeof head);
-        if (head.bytes > 0 && room > 0)
-            memcpy((char *)data + done, slot + HEAD_BYTES, head.bytes < room ? head.bytes : room);
-        done += head.bytes;
-        __atomic_store_n(&way->tail, ++box->position[PRONY_IN], __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&way->full, __ATOMIC_SEQ_CST) != 0) {
-            __atomic_store_n(&way->full, 0, __ATOMIC_RELAXED);
-            prony_futex_wake(&way->full, 1);
-        }
-    } while (head.more != 0);
+        __builtin_prefetch((const unsigned char *)slot + HEAD_BYTES); /* not after the length has come */
+        word = slot->word;
+        piece = word & ~MORE;
+        if (piece > 0 && room > 0)
+            memcpy((char *)data + done, (const unsigned char *)slot + gap_of(piece), piece < room ? piece : room);
+        done += piece;
+        __atomic_store_n(&way->tail, advance(box, PRONY_IN), __ATOMIC_RELEASE);
+        tell_of_room(box);
+    } while ((word & MORE) != 0);
     return done > bytes ? -EMSGSIZE : (int64_t)done;
 }

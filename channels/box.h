@@ -14,19 +14,21 @@
         "slots", PRONY_INT, "8", 1, 65536, NULL, "messages that one direction holds"                                   \
     }
 
-/* One direction, in shared memory. Positions count slots and wrap at 2^32. */
+/* One direction, in shared memory. Positions count slots and wrap at 2^32. Lines are fetched in pairs: what one side writes
+ * is kept two lines away from what the other does. */
 struct prony_box_way {
-    _Alignas(64) uint32_t head;          /* the sender's: slots filled */
-    _Alignas(64) uint32_t tail;          /* the receiver's: slots emptied */
-    _Alignas(64) uint32_t full;          /* futex: 1 while the sender waits for room */
-    uint32_t dead;                       /* set by a keeper */
-    _Alignas(64) unsigned char own[192]; /* the bell's */
+    _Alignas(128) uint32_t head;          /* the sender's: slots filled */
+    _Alignas(128) uint32_t tail;          /* the receiver's: slots emptied */
+    _Alignas(128) uint32_t full;          /* futex: 1 while the sender waits for room */
+    uint32_t dead;                        /* set by a keeper */
+    _Alignas(128) unsigned char own[256]; /* the bell's */
 };
 
 struct prony_box;
 
 struct prony_bell {
     bool counts; /* each ring is heard once; else the bell is a hint, and the slots are looked at first */
+    bool memory; /* hearing without a sleep is a look at memory, no system call */
     void (*set_up)(struct prony_box_way *way); /* in the host, on zeroed memory. NULL: nothing */
     void (*tear_down)(struct prony_box_way *way);
     int (*ring)(struct prony_box *box);
@@ -50,7 +52,8 @@ struct prony_box {
     struct prony_box_way *way[2]; /* in, out */
     unsigned char *slots[2];
     uint32_t position[2];
-    uint32_t room; /* the tail as the sender last saw it */
+    unsigned char *next[2]; /* the slot at that position */
+    uint32_t room;          /* the tail as the sender last saw it */
     void (*unmap)(struct prony_box *box);
 };
 

@@ -51,7 +51,7 @@ static int futex_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
     return take(count) ? 0 : -EAGAIN;
 }
 
-static const struct prony_bell bell = {.counts = true, .ring = futex_ring, .hear = futex_hear};
+static const struct prony_bell bell = {.counts = true, .memory = true, .ring = futex_ring, .hear = futex_hear};
 
 static int futex_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                          struct prony_error *error)

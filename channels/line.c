@@ -121,7 +121,7 @@ int prony_line_attach(const struct prony_blob *blob, struct prony_line *line, st
     memset(line, 0, sizeof *line);
     line->wait = (enum prony_wait)call->wait;
     line->budget_ns = call->budget_ns;
-    line->stride = 4;
+    line->stride = PRONY_STRIDE_CALL;
     line->life = -1;
     for (; line->fds < blob->fds; line->fds++) {
         line->fd[line->fds] = fcntl(blob->fd[line->fds], F_DUPFD_CLOEXEC, 3);
@@ -188,30 +188,30 @@ bool prony_line_gone(const struct prony_line *line)
 
 /* Waiting */
 
-static bool worth_spinning(struct prony_gap *gap)
-{
-    if (gap->misses < 2)
-        return true;
-    if (gap->left > 0) {
-        gap->left--;
-        return false;
-    }
-    gap->misses = 1; /* one more try */
-    return true;
-}
-
 static void missed(struct prony_gap *gap)
 {
     if (++gap->misses < 2)
         return;
-    gap->skip = gap->skip == 0 ? 8 : gap->skip < 64 ? (uint16_t)(2 * gap->skip) : 64;
+    gap->misses = 1; /* the next one that spins in vain is enough */
+    gap->skip = gap->skip == 0 ? 8 : gap->skip < 1024 ? (uint16_t)(2 * gap->skip) : 1024;
     gap->left = gap->skip;
 }
 
 void prony_gap_learn(struct prony_waiting *waiting)
 {
-    if (waiting->spinning)
-        *waiting->gap = (struct prony_gap){0, 0, 0};
+    enum { SEVERAL = 4, SOON = 8 };
+    struct prony_gap *gap = waiting->gap;
+    const uint64_t budget = waiting->line->budget_ns;
+    const uint64_t slept = waiting->spinning ? 0 : prony_now_ns() - waiting->begun;
+    if (slept < budget) {
+        *gap = (struct prony_gap){0, 0, 0, 0};
+    } else if (slept < 2 * budget) {
+        if (gap->sleeps >= SEVERAL && gap->skip > SOON)
+            gap->skip = gap->left = SOON;
+        gap->sleeps = 0;
+    } else if (slept > 3 * budget && gap->sleeps < SEVERAL) {
+        gap->sleeps++;
+    }
 }
 
 int prony_wait_look(struct prony_waiting *waiting)
@@ -221,9 +221,6 @@ int prony_wait_look(struct prony_waiting *waiting)
     if (waiting->begun == 0) {
         waiting->begun = now;
         waiting->look = now + PRONY_LOOK_NS;
-        waiting->tries = waiting->tries == 0 ? 1 : waiting->tries;
-        if (line->wait == PRONY_WAIT_ADAPTIVE)
-            waiting->spinning = worth_spinning(waiting->gap);
     }
     if (now >= waiting->deadline)
         return prony_line_gone(line) ? -EPIPE : -ETIMEDOUT;

@@ -18,6 +18,9 @@
 
 #define PRONY_LOOK_NS 100000000u
 
+/* A try is a system call, or a look at memory. */
+enum { PRONY_STRIDE_CALL = 16, PRONY_STRIDE_MEMORY = 128 };
+
 enum prony_wait { PRONY_WAIT_BLOCK, PRONY_WAIT_SPIN, PRONY_WAIT_ADAPTIVE, PRONY_WAIT_POLL };
 enum { PRONY_IN, PRONY_OUT };
 
@@ -75,10 +78,13 @@ void prony_blob_forget(const struct prony_blob *blob);
 
 /* Worker side */
 
-/* Decides from the last waits whether spinning pays: after two that did not, sleep at once, and look again after 8, 16,
- * 32, then every 64 waits. */
+/* Foretells from the last waits whether the next message comes within the budget. After two that did not, waits sleep at
+ * once, and one in 8, 16, 32, ... 1024 spins to look again. A sleeper that slept for less than the budget spins again at
+ * once; one that slept for less than two, when several before slept for more than three, soon: a sleep ends with waking up,
+ * which may take a budget itself. */
 struct prony_gap {
     uint16_t misses, skip, left;
+    uint16_t sleeps; /* of more than three budgets, in a row */
 };
 
 struct prony_line {
@@ -86,7 +92,8 @@ struct prony_line {
     unsigned fds;
     int life;
     enum prony_wait wait;
-    unsigned stride; /* tries between two readings of the clock, a power of two */
+    unsigned
+        stride; /* tries between two readings of the clock, a power of two; from PRONY_STRIDE_MEMORY on with pauses */
     uint64_t budget_ns;
     struct prony_gap gap[2];
     bool masked; /* SIGPIPE was blocked here */
@@ -124,13 +131,26 @@ static inline struct prony_waiting prony_wait_at(struct prony_line *line, int wa
 
 int prony_wait_look(struct prony_waiting *waiting);
 
+static inline bool prony_gap_is_short(struct prony_gap *gap)
+{
+    if (gap->left == 0)
+        return true;
+    gap->left--;
+    return false;
+}
+
 /* After a try that found nothing: 0 try again, 1 sleep for at most slice_ns and then try again, -ETIMEDOUT, -EPIPE. */
 static inline int prony_wait_next(struct prony_waiting *waiting)
 {
-    if (waiting->spinning || (waiting->tries == 0 && waiting->line->wait == PRONY_WAIT_SPIN)) {
-        waiting->spinning = true;
-        prony_pause();
-        if ((++waiting->tries & (waiting->line->stride - 1)) != 0)
+    const struct prony_line *line = waiting->line;
+    if (waiting->tries == 0)
+        waiting->spinning =
+            line->wait == PRONY_WAIT_SPIN || (line->wait == PRONY_WAIT_ADAPTIVE && prony_gap_is_short(waiting->gap));
+    waiting->tries++;
+    if (waiting->spinning) {
+        if (line->stride >= PRONY_STRIDE_MEMORY)
+            prony_pause();
+        if ((waiting->tries & (line->stride - 1)) != 0)
             return 0;
     }
     return prony_wait_look(waiting);

@@ -86,7 +86,8 @@ static int cond_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
     return heard ? 0 : -EAGAIN;
 }
 
-static const struct prony_bell bell = {.counts = true, .set_up = cond_set_up, .ring = cond_ring, .hear = cond_hear};
+static const struct prony_bell bell = {
+    .counts = true, .memory = true, .set_up = cond_set_up, .ring = cond_ring, .hear = cond_hear};
 
 static int cond_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                         struct prony_error *error)

@@ -45,7 +45,8 @@ static int sem_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
     return errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR ? -EAGAIN : -errno;
 }
 
-static const struct prony_bell bell = {.counts = true, .set_up = sem_set_up, .ring = sem_ring, .hear = sem_hear};
+static const struct prony_bell bell = {
+    .counts = true, .memory = true, .set_up = sem_set_up, .ring = sem_ring, .hear = sem_hear};
 
 static int sem_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                        struct prony_error *error)

@@ -225,7 +225,7 @@ static int ring_attach(const struct prony_blob *blob, struct prony_worker *worke
         free(end);
         return code;
     }
-    end->line.stride = 128;
+    end->line.stride = PRONY_STRIDE_MEMORY;
     end->quiet = end->line.wait == PRONY_WAIT_SPIN;
     end->nontemporal = plan.nontemporal == 0 ? UINT64_MAX : plan.nontemporal;
     for (unsigned i = 0; i < 2; i++) { /* end 0 writes the first ring, end 1 the second */

@@ -42,8 +42,7 @@ static int sysv_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 {
     struct timespec limit = {(time_t)(sleep_ns / 1000000000u), (long)(sleep_ns % 1000000000u)};
     struct sembuf take = {(unsigned short)(box->number ^ 1u), -1, sleep_ns == 0 ? IPC_NOWAIT : 0};
-    (void)forever;
-    if (semtimedop(box->plan.bell[SEM], &take, 1, &limit) == 0)
+    if (semtimedop(box->plan.bell[SEM], &take, 1, sleep_ns == 0 || forever ? NULL : &limit) == 0)
         return 0;
     if (errno == EIDRM || errno == EINVAL)
         return -EPIPE;

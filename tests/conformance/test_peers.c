@@ -1,7 +1,7 @@
 /* The engines that are somebody else's runtime, under whole cells: answers, binding, who ran what, order of times. */
 #include "tests/conformance/bed.h"
 
-static const char *const peers[] = {"openmp", "python-processes", NULL};
+static const char *const peers[] = {"openmp", "tbb", "libuv", "glib", "python-processes", NULL};
 
 static bool can_run(const char *name)
 {

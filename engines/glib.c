@@ -77,9 +77,8 @@ static int glib_close(void *handle, int drain, int64_t timeout_ns)
 }
 
 PRONY_EXPORT(engine, glib) = {
-    .head =
-        PRONY_HEAD(struct prony_engine, .name = "glib", .summary = "GLib's GThreadPool, with exclusive threads",
-                   .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG | PRONY_CAP_CANCEL | PRONY_CAP_SHARED),
+    .head = PRONY_HEAD(struct prony_engine, .name = "glib", .summary = "GLib's GThreadPool, with exclusive threads",
+                       .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG | PRONY_CAP_CANCEL | PRONY_CAP_SHARED),
     .open = glib_open,
     .gang = prony_peer_gang,
     .map = prony_peer_map,

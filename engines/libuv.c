@@ -25,7 +25,8 @@ struct job {
 
 /* The functions in use, by their own names without the prefix. */
 #define FUNCTIONS(X)                                                                                                   \
-    X(loop_init) X(loop_close) X(run) X(queue_work) X(timer_init) X(timer_start) X(timer_stop) X(close) X(version_string)
+    X(loop_init)                                                                                                       \
+    X(loop_close) X(run) X(queue_work) X(timer_init) X(timer_start) X(timer_stop) X(close) X(version_string)
 
 struct libuv {
     struct prony_peer peer;

@@ -20,7 +20,8 @@
 #include <tbb/task_scheduler_observer.h>
 #include <tbb/version.h>
 
-namespace {
+namespace
+{
 
 struct runtime;
 
@@ -31,8 +32,9 @@ struct engine {
     char about[100];
 };
 
-class observer : public tbb::task_scheduler_observer {
-public:
+class observer : public tbb::task_scheduler_observer
+{
+  public:
     observer(tbb::task_arena &arena, prony_peer *its) : tbb::task_scheduler_observer(arena), peer(its)
     {
         observe(true);
@@ -214,7 +216,8 @@ int tbb_close(void *handle, int drain, int64_t timeout_ns)
 } // namespace
 
 PRONY_EXPORT(engine, tbb) = {
-    .head = PRONY_HEAD(struct prony_engine, .name = "tbb", .summary = "oneTBB: parallel_for, an arena's queue, task groups",
+    .head = PRONY_HEAD(struct prony_engine, .name = "tbb",
+                       .summary = "oneTBB: parallel_for, an arena's queue, task groups",
                        .caps = PRONY_CAP_MAP | PRONY_CAP_SUBMIT | PRONY_CAP_GANG | PRONY_CAP_NEST | PRONY_CAP_CANCEL |
                                PRONY_CAP_OWNS_THREADS | PRONY_CAP_SHARED,
                        .options = nullptr, .probe = nullptr),

@@ -222,7 +222,7 @@ static void check_workload(const char *engine, const struct prony_workload *work
     struct prony_need need = {0};
     struct prony_params params;
     struct bed bed;
-    static const char *const few[] = {"items", "200", NULL}; /* on a busy machine each trip may cost a time slice */
+    static const char *const few[] = {"items", "10", NULL}; /* on a busy machine each trip may cost a time slice */
     static const uint64_t shapes[] = {PRONY_CAP_MAP, PRONY_CAP_SUBMIT, PRONY_CAP_GANG, 0};
     bool life = workload->shape == PRONY_LIFE;
     bed_set(&params, workload->head.options, NULL);

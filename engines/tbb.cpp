@@ -2,7 +2,8 @@
  *
  * map is parallel_for, its partitioner automatic, or simple over chunks when a chunk is given; a submitted task is
  * task_arena::enqueue; kernels spawn and join through a task_group. Futures and the caller's sleep are ours. Threads come
- * and go: which worker one is, is settled when it enters the arena. Idle ones leave it after a short search for work. */
+ * and go: which worker one is, is settled at its first job in the arena, and one that replaces another sits where its maker
+ * sat until the next gang binds it. Idle ones leave the arena after a short search for work. */
 #include "engines/peer.h"
 
 #include <prony/sync.h>

@@ -66,6 +66,13 @@ static void test_empty_map(void **state)
     }
 }
 
+/* A runtime that owns its threads may have replaced one meanwhile. */
+static bool is_generation(const struct bed *bed, unsigned generation, unsigned life)
+{
+    bool owns = (bed->cell.engine->head.caps & PRONY_CAP_OWNS_THREADS) != 0;
+    return owns ? generation >= life : generation == life;
+}
+
 static void check_workers(const char *engine)
 {
     enum { N = 3 };
@@ -82,7 +89,7 @@ static void check_workers(const char *engine)
         for (unsigned i = 0; i < N; i++) {
             const struct prony_slot *slot = &bed_slots(&bed)[i];
             assert_int_equal(slot->pu, bed.pus[i]);
-            assert_int_equal(slot->generation, life);
+            assert_true(is_generation(&bed, slot->generation, (unsigned)life));
             assert_true(slot->pid > 0 && slot->tid > 0);
             if (bed.cell.engine->workers != NULL)
                 assert_true(who[i].tid == slot->tid && who[i].pid == slot->pid && who[i].pu == slot->pu);
@@ -118,7 +125,7 @@ static void check_tasks(const char *engine)
             const struct prony_future *future = bed_future(&bed, i);
             assert_int_equal(prony_future_phase(future), PRONY_DONE);
             assert_true(future->worker < 2);
-            assert_int_equal(future->generation, 1);
+            assert_true(is_generation(&bed, future->generation, 1));
             assert_true(future->queued_ns <= future->begun_ns && future->begun_ns <= future->ended_ns &&
                         future->ended_ns <= future->done_ns && future->queued_ns != 0);
         }

@@ -16,11 +16,18 @@ pkg_check_modules(PAPI IMPORTED_TARGET papi)                   # counters, optio
 if(NOT PRONY_SANITIZE MATCHES "thread")
     find_package(OpenMP COMPONENTS C)                          # engines, optional; libgomp knows nothing of TSan
     pkg_check_modules(ZMQ IMPORTED_TARGET libzmq)              # channels/zeromq.c, optional; nor does libzmq
+    pkg_check_modules(GLIB IMPORTED_TARGET glib-2.0>=2.40)     # the same of GLib, libuv and oneTBB
+    pkg_check_modules(LIBUV libuv>=1.38)
+    pkg_check_modules(TBB IMPORTED_TARGET tbb>=2021.6)
+endif()
+if(LIBUV_FOUND) # headers alone: engines/libuv.c loads the library for each life of its pool
+    add_library(prony_libuv INTERFACE IMPORTED)
+    target_include_directories(prony_libuv INTERFACE ${LIBUV_INCLUDE_DIRS})
 endif()
 
-# shims/gbench, optional: the only C++, so the language is switched on only with it.
+# shims/gbench and engines/tbb.cpp, optional: the only C++, so the language is switched on only with them.
 find_package(benchmark QUIET CONFIG)
-if(benchmark_FOUND)
+if(benchmark_FOUND OR TBB_FOUND)
     include(CheckLanguage)
     check_language(CXX)
 endif()
@@ -28,6 +35,10 @@ if(NOT benchmark_FOUND)
     set(PRONY_GBENCH_ABSENT "Google Benchmark was not found: install libbenchmark-dev")
 elseif(NOT CMAKE_CXX_COMPILER)
     set(PRONY_GBENCH_ABSENT "there is no C++ compiler: install g++")
-else()
+endif()
+if(CMAKE_CXX_COMPILER)
     enable_language(CXX)
+endif()
+if(TBB_FOUND AND CMAKE_CXX_COMPILER)
+    add_library(prony_tbb ALIAS PkgConfig::TBB)
 endif()

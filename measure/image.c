@@ -142,31 +142,55 @@ static bool claim(struct prony_future *future, uint32_t ticket)
                                        __ATOMIC_RELAXED);
 }
 
-int prony_kernel_call(struct prony_image *image, const struct prony_task *task)
+int prony_kernel_begin(struct prony_image *image, const struct prony_task *task)
 {
     struct prony_worker *worker = &image->worker;
-    struct prony_slot *slot = worker->slot;
-    int status;
+    struct prony_future *future;
     if (!image->joined || task->ref.workload >= image->setup.workloads)
         return -EINVAL;
     if (task->future == 0) {
-        slot->lo = task->lo;
-        status = prony_task_run(worker, task);
-        slot->lo = -1;
-    } else {
-        struct prony_future *future = prony_at(worker, task->future);
-        if (!claim(future, task->ticket))
-            return -ECANCELED;
-        slot->held = task->future;
-        future->worker = worker->index;
-        future->generation = worker->generation;
-        future->begun_ns = prony_now_ns();
-        status = prony_task_run(worker, task);
-        future->ended_ns = prony_now_ns();
-        slot->held = 0;
+        worker->slot->lo = task->lo;
+        return 0;
     }
+    future = prony_at(worker, task->future);
+    if (!claim(future, task->ticket))
+        return -ECANCELED;
+    worker->slot->held = task->future;
+    future->worker = worker->index;
+    future->generation = worker->generation;
+    future->begun_ns = prony_now_ns();
+    return 0;
+}
+
+void prony_kernel_end(struct prony_image *image, const struct prony_task *task)
+{
+    struct prony_slot *slot = image->worker.slot;
+    if (task->future != 0)
+        ((struct prony_future *)prony_at(&image->worker, task->future))->ended_ns = prony_now_ns();
+    slot->lo = -1;
+    slot->held = 0;
     slot->items += task->hi - task->lo;
+}
+
+int prony_kernel_call(struct prony_image *image, const struct prony_task *task)
+{
+    int status = prony_kernel_begin(image, task);
+    if (status != 0)
+        return status;
+    status = prony_task_run(&image->worker, task);
+    prony_kernel_end(image, task);
     return status;
+}
+
+const char *prony_image_workload(const struct prony_image *image)
+{
+    return ((const struct prony_board *)(const void *)image->setup.base)->workload;
+}
+
+void *prony_image_memory(const struct prony_image *image, uint64_t *bytes)
+{
+    *bytes = image->setup.arena_bytes;
+    return image->setup.base;
 }
 
 int prony_image_gang(struct prony_image *image, const struct prony_task *task, unsigned roles)

@@ -6,7 +6,7 @@
  *     prony_kernel_call(image, task)                         runs one task; 0 or -errno
  *     prony_image_gang(image, task, roles)                   takes part in a gang
  *
- * An image may be opened before a fork and joined after it, in the child. Not thread-safe: one worker a process. */
+ * An image may be opened before a fork and joined after it, in the child. It is one worker: threads open one each, in turn. */
 #ifndef PRONY_MEASURE_IMAGE_H
 #define PRONY_MEASURE_IMAGE_H
 
@@ -24,6 +24,13 @@ struct prony_image *prony_image_open(int host_pid, int arena_fd, struct prony_er
 int prony_image_join(struct prony_image *image, unsigned index, unsigned generation);
 /* A task with a future claims it first: -ECANCELED when it was cancelled. The engine marks it DONE. */
 int prony_kernel_call(struct prony_image *image, const struct prony_task *task);
+/* The two ends of that call, for a worker that does the task's work itself: begin claims the task (0; -ECANCELED and
+ * -EINVAL: leave it alone), end notes it as completed. */
+int prony_kernel_begin(struct prony_image *image, const struct prony_task *task);
+void prony_kernel_end(struct prony_image *image, const struct prony_task *task);
+/* The name of the cell's workload, and the arena in this process. */
+const char *prony_image_workload(const struct prony_image *image);
+void *prony_image_memory(const struct prony_image *image, uint64_t *bytes);
 /* Called once in every worker of the engine (see engines/foreign.h): those below `roles` run the kernel, all alive at the
  * same time. The kernel's result, 0 for the others, -ECANCELED when the gang was stopped. */
 int prony_image_gang(struct prony_image *image, const struct prony_task *task, unsigned roles);

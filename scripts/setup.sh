@@ -25,12 +25,15 @@ needs=(
     "liburing-dev:the channel io-uring (channels/io-uring.c, optional)"
     "libzmq3-dev:the channel zeromq (channels/zeromq.c, optional)"
     "libbenchmark-dev:Google Benchmark, for prony-gbench (shims/gbench, optional)"
-    "g++:the C++ part of shims/gbench (optional), and a check that the public headers are also C++"
+    "libtbb-dev:the engine tbb (engines/tbb.cpp, optional)"
+    "libuv1-dev:the engine libuv (engines/libuv.c, optional)"
+    "libglib2.0-dev:the engine glib (engines/glib.c, optional)"
+    "g++:the C++ of shims/gbench and engines/tbb.cpp (optional), and a check that the public headers are also C++"
     "gnuplot-nox:draws the plots of a report"
 )
 test_needs=(
     "libcmocka-dev:the C tests"
-    "python3:the tests of the program, and the engine python-processes"
+    "python3:the tests of the program, and the engines python-*"
     "python3-jsonschema:checks reports against their schema"
     "valgrind:counts instructions by simulation (counters/callgrind.c)"
     "qemu-system-arm:an emulated machine with a PMU (tests/pmu-guest/)"

@@ -54,7 +54,7 @@ int prony_python_look(const char *asked, struct prony_error *error)
         if (search(names[i], path, sizeof path))
             return 0;
     return prony_fail(error, -ENOTSUP,
-                      "no Python in PATH: install python3, 3.9 or newer, or set python-processes.python");
+                      "no Python in PATH: install python3, 3.9 or newer, or set another with -p engine.python=PATH");
 }
 
 /* What a child writes, until it ends or the time is up; it is gone on return. Its exit status, -1: none. */
@@ -120,7 +120,8 @@ int prony_python_resolve(const char *asked, char *path, size_t bytes, struct pro
         (void)snprintf(known_asked, sizeof known_asked, "%s", asked);
     }
     if (*name == NULL)
-        return prony_fail(error, -ENOTSUP, "%s is not a working Python, 3.9 or newer: set python-processes.python",
+        return prony_fail(error, -ENOTSUP,
+                          "%s is not a working Python, 3.9 or newer: set another with -p engine.python=PATH",
                           asked[0] == '\0' ? "what PATH has as python3" : asked);
     (void)snprintf(path, bytes, "%s", known);
     return 0;

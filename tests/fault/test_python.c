@@ -1,4 +1,4 @@
-/* What a broken kernel, a killed worker, a killed interpreter and a hang cost under python-processes: the right code within
+/* What a broken kernel, a killed worker, a killed interpreter and a hang cost under each of CPython's pools: the right code within
  * bounds, a clear refusal afterwards, nothing left over. */
 #include "tests/conformance/bed.h"
 
@@ -10,6 +10,7 @@
 #define SHORT_NS (BED_S / 2)
 
 static char folder[] = "/tmp/prony-test-XXXXXX";
+static const char *pool = "python-processes"; /* the engine under test */
 static const char *const hangs[] = {"way", "hang", NULL};
 
 static int setup_plugin(void **state)
@@ -33,6 +34,11 @@ static int teardown_plugin(void **state)
 {
     (void)state;
     return rmdir(folder);
+}
+
+static bool threads(void)
+{
+    return strcmp(pool, "python-threads") == 0;
 }
 
 /* Named semaphores of multiprocessing in shared memory: those of others too, so that only new ones tell. */
@@ -70,7 +76,7 @@ static void assert_gone(struct bed *bed)
 
 static void make(struct bed *bed, const char *const *params)
 {
-    bed_make(bed, "python-processes", "misbehave", 2, NULL, params);
+    bed_make(bed, pool, "misbehave", 2, NULL, params);
     bed_start(bed);
 }
 
@@ -181,7 +187,7 @@ static void test_killed_interpreter(void **state)
     pid_t pid;
     (void)state;
     make(&bed, hangs);
-    pid = killer(&bed, parent_of(bed_slots(&bed)[0].pid));
+    pid = killer(&bed, threads() ? bed_slots(&bed)[0].pid : parent_of(bed_slots(&bed)[0].pid));
     assert_int_equal(bed_sample(&bed), -(PRONY_DIED + SIGKILL));
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     check_broken(&bed, -(PRONY_DIED + SIGKILL));
@@ -195,7 +201,7 @@ static void test_killed_in_tasks(void **state)
     struct prony_task tasks[N];
     struct bed bed;
     (void)state;
-    bed_make(&bed, "python-processes", "spin", 2, NULL, NULL);
+    bed_make(&bed, pool, "spin", 2, NULL, NULL);
     assert_true(bed.cell.need.futures >= N);
     bed_start(&bed);
     memset(tasks, 0, sizeof tasks);
@@ -252,12 +258,12 @@ static void test_stuck_close(void **state)
     static const char *const params[] = {"way", "hang", NULL};
     struct bed bed;
     (void)state;
-    for (unsigned method = 0; method < 3; method++) {
+    for (unsigned method = 0; method < (threads() ? 1 : 3); method++) {
         const char *const start[] = {"start", method == 0 ? "fork" : method == 1 ? "spawn" : "forkserver", NULL};
         unsigned before = semaphores();
         struct prony_task task = {.ref = {1, 0}, .lo = 0, .hi = 1};
         int status;
-        bed_make(&bed, "python-processes", "misbehave", 2, start, params);
+        bed_make(&bed, pool, "misbehave", 2, threads() ? NULL : start, params);
         bed_start(&bed);
         bed.cell.workload->task(&bed.bench, &task);
         task.hi = 1;
@@ -275,7 +281,7 @@ static void refuse(const char *name, const char *value, const char *says)
 {
     const char *const options[] = {name, value, NULL};
     struct bed bed;
-    bed_make(&bed, "python-processes", "primes", 2, options, NULL);
+    bed_make(&bed, pool, "primes", 2, options, NULL);
     assert_int_equal(bed_open(&bed), -ENOTSUP);
     if (strstr(bed.error.text, says) == NULL)
         fail_msg("'%s' says nothing of '%s'", bed.error.text, says);
@@ -292,7 +298,9 @@ static void test_refusals(void **state)
     refuse("python", "/nonexistent/python3", "/nonexistent/python3");
     refuse("python", "/bin/true", "/bin/true");
     refuse("image", "/nonexistent/image.so", "/nonexistent/image.so");
-    bed_make(&bed, "python-processes", "pingpong", 2, spawns, NULL);
+    if (threads())
+        return;
+    bed_make(&bed, pool, "pingpong", 2, spawns, NULL);
     bed.setup.channel = bed.cell.channel;
     assert_int_equal(bed_open(&bed), -ENOTSUP); /* a spawned worker has no descriptors */
     assert_non_null(strstr(bed.error.text, "start=fork"));
@@ -310,11 +318,21 @@ int main(void)
                                        cmocka_unit_test(test_timeout),
                                        cmocka_unit_test(test_stuck_close),
                                        cmocka_unit_test(test_refusals)};
-    struct prony_error error = {0, ""};
-    const struct prony_engine *engine = prony_find_engine("python-processes", &error);
-    if (engine == NULL || engine->head.probe(&error) != 0) {
-        print_message("skipped: %s\n", error.text);
-        return 77;
+    static const char *const pools[] = {"python-processes", "python-pool", "python-threads"};
+    int failed = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        struct prony_error error = {0, ""};
+        const struct prony_engine *engine = prony_find_engine(pools[i], &error);
+        if (engine == NULL || engine->head.probe(&error) != 0) {
+            print_message("skipped: %s\n", error.text);
+            return 77;
+        }
     }
-    return cmocka_run_group_tests(tests, setup_plugin, teardown_plugin);
+    if (setup_plugin(NULL) != 0)
+        return 1;
+    for (unsigned i = 0; i < 3; i++) {
+        pool = pools[i];
+        failed += _cmocka_run_group_tests(pool, tests, sizeof tests / sizeof *tests, NULL, NULL);
+    }
+    return teardown_plugin(NULL) != 0 || failed != 0;
 }

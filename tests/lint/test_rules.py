@@ -72,10 +72,13 @@ class Planted(unittest.TestCase):
                 self.write("measure/a.c", "\n")
                 self.write(f"{home}/b.c", f"#include <{header}>\n")
                 self.assertEqual(rules.foreign_headers(self.tree), [])
-        self.write("engines/openmp.c", "#include <omp.h>\n")
-        self.assertEqual(rules.foreign_headers(self.tree), [])
-        self.write("engines/fork.c", "#include <omp.h>\n")
-        self.one(rules.foreign_headers(self.tree), "engines/fork.c")
+        for header, home in (("omp.h", "openmp.c"), ("glib.h", "glib.c"), ("uv.h", "libuv.c"),
+                             ("tbb/task_arena.h", "tbb.cpp")):
+            self.write(f"engines/{home}", f"#include <{header}>\n")
+            self.assertEqual(rules.foreign_headers(self.tree), [])
+            self.write("engines/fork.c", f"#include <{header}>\n")
+            self.one(rules.foreign_headers(self.tree), "engines/fork.c")
+            self.write("engines/fork.c", "\n")
 
     def test_cpp(self):
         self.write("shims/gbench/a.cpp", "/* What it is. */\n")

@@ -81,6 +81,42 @@ static void test_call(void **state)
     bed_free(&bed);
 }
 
+/* A worker that does the work itself: the task is claimed, held, and counted at its end; a map's chunk has no future. */
+static void test_begin_and_end(void **state)
+{
+    struct prony_error error = {0, ""};
+    struct prony_task task = {.ref = {1, 0}, .lo = 5, .hi = 8, .ticket = 1};
+    struct prony_image *image;
+    struct bed bed;
+    uint64_t bytes = 0;
+    (void)state;
+    make(&bed, "empty");
+    image = prony_image_open(getpid(), bed.arena.fd, &error);
+    assert_non_null(image);
+    assert_string_equal(prony_image_workload(image), "empty");
+    assert_memory_equal(prony_image_memory(image, &bytes), bed.arena.base, sizeof(struct prony_board));
+    assert_int_equal(bytes, bed.arena.bytes);
+    assert_int_equal(prony_kernel_begin(image, &task), -EINVAL); /* not joined */
+    assert_int_equal(prony_image_join(image, 1, 1), 1);
+    assert_int_equal(prony_kernel_begin(image, &task), 0);
+    assert_int_equal(bed_slots(&bed)[1].lo, 5);
+    prony_kernel_end(image, &task);
+    assert_int_equal(bed_slots(&bed)[1].lo, -1);
+    assert_int_equal(bed_slots(&bed)[1].items, 3);
+    task.future = bed.offsets[0];
+    assert_int_equal(prony_kernel_begin(image, &task), -ECANCELED); /* nobody queued it */
+    bed_future(&bed, 0)->state = 1 << 2 | PRONY_QUEUED;
+    assert_int_equal(prony_kernel_begin(image, &task), 0);
+    assert_int_equal(bed_slots(&bed)[1].held, task.future);
+    assert_int_equal(bed_future(&bed, 0)->worker, 1);
+    prony_kernel_end(image, &task);
+    assert_int_equal(bed_slots(&bed)[1].held, 0);
+    assert_int_equal(bed_slots(&bed)[1].items, 6);
+    assert_true(bed_future(&bed, 0)->ended_ns >= bed_future(&bed, 0)->begun_ns);
+    prony_image_close(image);
+    bed_free(&bed);
+}
+
 /* Children that join and take part in `gangs` gangs; a child's exit status is 0 when all went as it should. */
 static void children(struct bed *bed, unsigned n, pid_t *pids, int gangs, const struct prony_task *task, unsigned roles,
                      int want)
@@ -185,8 +221,8 @@ static void test_orphan(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals), cmocka_unit_test(test_call),
-                                       cmocka_unit_test(test_gang), cmocka_unit_test(test_stop),
-                                       cmocka_unit_test(test_orphan)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals),      cmocka_unit_test(test_call),
+                                       cmocka_unit_test(test_begin_and_end), cmocka_unit_test(test_gang),
+                                       cmocka_unit_test(test_stop),          cmocka_unit_test(test_orphan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,8 +64,8 @@ static int differences_take(json_t *seen, const json_t *cell)
         bad |= differences_note(seen, workload, "channel", channel);
     json_object_foreach(json_object_get(cell, "params"), key, value)
     {
-        key = compared_as(cell, scope, key, &under, text, sizeof text);
-        bad |= differences_note(seen, under, key, value);
+        const char *as = compared_as(cell, scope, key, &under, text, sizeof text); /* the loop goes on from `key` */
+        bad |= differences_note(seen, under, as, value);
     }
     return bad;
 }

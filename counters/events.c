@@ -207,7 +207,7 @@ static int of_pmu(const char *root, const char *name, int cpu, struct prony_even
 
 static int unknown(const char *name, struct prony_error *error)
 {
-    static char made[CACHE_NAMES][NAME_BYTES];
+    char made[CACHE_NAMES][NAME_BYTES];
     const char *names[GENERIC + CACHE_NAMES + 1];
     char hint[120];
     unsigned n = 0;

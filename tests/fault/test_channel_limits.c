@@ -164,7 +164,7 @@ static void descriptors(void **state)
 
 /* Signals */
 
-static volatile sig_atomic_t over;
+static int over;
 
 static void on_signal(int number)
 {
@@ -175,7 +175,7 @@ static void *shower(void *context)
 {
     const pthread_t *threads = context;
     const struct timespec nap = {0, 200000};
-    while (!over) {
+    while (!__atomic_load_n(&over, __ATOMIC_RELAXED)) {
         (void)pthread_kill(threads[0], SIGUSR1);
         (void)pthread_kill(threads[1], SIGUSR1);
         (void)nanosleep(&nap, NULL);
@@ -212,7 +212,7 @@ static void check_signals(const struct prony_channel *channel)
     assert_int_equal(open_line(&line, channel, NULL), 0);
     end = attach(&line, 0);
     assert_non_null(end);
-    over = 0;
+    __atomic_store_n(&over, 0, __ATOMIC_RELAXED);
     assert_int_equal(pthread_create(&thread[1], NULL, answer, &line), 0);
     assert_int_equal(pthread_create(&thread[2], NULL, shower, thread), 0);
     for (unsigned char i = 0; i < TRIPS; i++) {
@@ -224,7 +224,7 @@ static void check_signals(const struct prony_channel *channel)
             fail_msg("%s: trip %d under signals: sent %lld, got %lld", channel->head.name, i, (long long)sent,
                      (long long)got);
     }
-    over = 1;
+    __atomic_store_n(&over, 1, __ATOMIC_RELAXED);
     (void)pthread_join(thread[2], NULL);
     (void)pthread_join(thread[1], &wrong);
     assert_null(wrong);

@@ -1,4 +1,4 @@
-/* Which plots a report gets: at most PLOTS_MAX, so that a large plan is drawn in the same time as a small one; what was
+/* Which plots a report gets: of each kind a few at most, so that a large plan is drawn in the same time as a small one; what was
  * left out is said. */
 #include "results/plots.h"
 #include "results/roofline.h"
@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PLOTS_MAX 24
 
 static const struct kind {
     const char *name, *title, *caption;
@@ -111,11 +109,14 @@ int prony_plots_draw(const struct prony_report *report, const char *folder, stru
     struct prony_error reason = {0, ""};
     struct prony_view view;
     unsigned left_out = 0;
+    size_t most = 1;
     int code = prony_view_make(report, &view);
     memset(plots, 0, sizeof *plots);
     if (code != 0)
         return prony_fail(error, code, "no memory for the plots");
-    plots->plot = calloc(PLOTS_MAX, sizeof *plots->plot);
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+        most += kinds[k].most > 0 ? kinds[k].most : view.groups;
+    plots->plot = calloc(most, sizeof *plots->plot);
     if (plots->plot == NULL)
         code = prony_fail(error, -ENOMEM, "no memory for the plots");
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0] && code == 0; k++) {

@@ -2,8 +2,9 @@
  *
  * The engine's Python side (engines/python/pools.py) makes the objects before its workers, who inherit them and hand two
  * ctypes callbacks to this process's copy of prony; send and recv call those, and nothing else. The objects pickle, copy,
- * lock and wait in their own way, which is what is measured. Added to it: one ctypes callback a call (the global lock is
- * taken, a bytes object made of the message or copied out of it), a few microseconds.
+ * lock and wait in their own way, which is what is measured. Added to it: one ctypes callback a call, which takes the
+ * global lock and makes a bytes object of the message: 0.4 us for 64 bytes when no other thread wants the lock (median of 7
+ * rounds of 50000, CPython 3.11, a virtual machine).
  *
  * A limit of time on sending holds until there is room to begin; a message that does not fit then waits for its peer. The
  * objects of a pair are held by all workers, so that the death of a peer is no end of file: it breaks the pool, which ends

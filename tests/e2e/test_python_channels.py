@@ -1,13 +1,18 @@
 """CPython's own Queue, Pipe and SimpleQueue as channels: between its workers they carry every message; others are refused."""
+import ctypes
+import errno
+import importlib.util
 import json
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import time
+import types
 import unittest
 
-from program import PRONY, ProgramTest
+from program import PRONY, ProgramTest, SOURCE
 
 CHANNELS = ("python-queue", "python-pipe", "python-simplequeue")
 QUICK = ("--visits", "1", "--samples", "1", "--counters", "none", "-o", "out", "-q")
@@ -63,6 +68,41 @@ class PythonChannels(ProgramTest):
                 self.assertRegex(json.dumps(cell), "needs the engine python-processes")
             else:
                 self.assertEqual(cell["status"], "ok", cell)
+
+    def test_limits_and_ends_are_codes(self):
+        spec = importlib.util.spec_from_file_location("pools", os.path.join(SOURCE, "engines", "python", "pools.py"))
+        pools = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(pools)
+        pools.library = types.SimpleNamespace(prony_python_serve=lambda *callbacks: None)
+        room = ctypes.create_string_buffer(1 << 20)
+        queue, simple = multiprocessing.Queue(1), multiprocessing.SimpleQueue()
+        left, right = multiprocessing.Pipe()
+        pools.serve([(queue, queue), (simple, simple), (left, left), (right, right)])
+        send, receive = pools.served
+        at = ctypes.cast(room, ctypes.c_void_p)
+        limit = 20_000_000
+        for end, other in ((0, 0), (1, 1), (2, 3), (3, 2)):
+            self.assertEqual(receive(other, at, 64, 0), -errno.ETIMEDOUT)
+            self.assertEqual(receive(other, at, 64, limit), -errno.ETIMEDOUT)
+            for text in (b"", b"message"):
+                ctypes.memmove(room, text, len(text))
+                self.assertEqual(send(end, at, len(text), limit), len(text))
+                ctypes.memset(room, 1, 64)
+                self.assertEqual(receive(other, at, 64, -1), len(text))
+                self.assertEqual(room.raw[:len(text)], text)
+            self.assertEqual(send(end, at, 65, -1), 65)
+            self.assertEqual(receive(other, at, 64, -1), -errno.EMSGSIZE)
+        self.assertEqual(send(0, at, 64, -1), 64)
+        self.assertEqual(send(0, at, 64, limit), -errno.ETIMEDOUT)  # the queue holds one
+        for end in (1, 2):
+            codes = iter(lambda: send(end, at, 1024, limit), -errno.ETIMEDOUT)
+            self.assertEqual(set(codes), {1024})
+        right.close()
+        self.assertEqual(send(2, at, 64, -1), -errno.EPIPE)
+        self.assertEqual(receive(2, at, 64, -1), -errno.EPIPE)
+        self.assertEqual(receive(0, at, 64, -1), 64)
+        for closed in (queue, left):
+            closed.close()
 
     def test_the_death_of_a_worker_ends_the_cell(self):
         if not self.works:

@@ -17,7 +17,7 @@ static int open_pool(const struct prony_setup *setup, void **handle, struct pron
 
 PRONY_EXPORT(engine, python_pool) = {
     .head = PRONY_HEAD(struct prony_engine, .name = "python-pool", .summary = "CPython's multiprocessing.Pool",
-                       .caps = PRONY_PYTHON_CAPS, .options = options, .probe = prony_python_probe),
+                       .caps = PRONY_PYTHON_CAPS | PRONY_CAP_PYTHON, .options = options, .probe = prony_python_probe),
     .open = open_pool,
     PRONY_PYTHON_FUNCTIONS,
 };

@@ -282,6 +282,30 @@ int prony_values_expand(const char *key, struct prony_list *values, struct prony
     return 0;
 }
 
+static const char needs_python[] = "needs the engine python-processes or python-pool";
+
+/* A pattern means no channel that none of the engines can have: one note says so, instead of a skipped cell each. */
+static int leave_python(struct prony_axes *axes, const struct prony_list *typed, struct prony_list *notes,
+                        struct prony_error *error)
+{
+    struct prony_picks *channels = &axes->channels;
+    unsigned kept = 0;
+    int code = 0;
+    for (unsigned i = 0; i < axes->engines.count; i++)
+        if ((axes->engines.item[i].head->caps & PRONY_CAP_PYTHON) != 0)
+            return 0;
+    for (unsigned i = 0; i < channels->count; i++) {
+        const struct prony_head *head = channels->item[i].head;
+        const struct prony_absent absent = {PRONY_CHANNEL, head->name, needs_python};
+        if ((head->caps & PRONY_CHANNEL_PYTHON) == 0 || prony_list_has(typed, head->name))
+            channels->item[kept++] = channels->item[i];
+        else if (note_absent(notes, PRONY_CHANNEL, &absent) != 0)
+            code = prony_fail(error, -ENOMEM, "no memory for a plan");
+    }
+    channels->count = kept;
+    return code;
+}
+
 int prony_axes_read(const struct prony_row *row, const struct prony_topology_facts *facts, struct prony_list *notes,
                     struct prony_axes *axes, struct prony_error *error)
 {
@@ -307,6 +331,8 @@ int prony_axes_read(const struct prony_row *row, const struct prony_topology_fac
     if (code == 0)
         code = pick_list(&axes->channels, PRONY_CHANNEL, row->channels.count > 0 ? &row->channels : &channels,
                          (row->named & PRONY_NAMED_CHANNELS) != 0, notes, error);
+    if (code == 0)
+        code = leave_python(axes, &row->channels, notes, error);
     for (size_t i = 0; code == 0 && i < wanted->count; i++)
         code = read_workers(axes, wanted->item[i], facts, error);
     for (size_t i = 0; code == 0 && i < where->count; i++) {
@@ -512,4 +538,15 @@ const char *prony_axes_lacking(uint64_t caps)
         if ((caps & names[i].cap) != 0)
             return names[i].words;
     return "do what this workload needs";
+}
+
+int prony_axes_reach(const struct prony_head *engine, const struct prony_head *channel, struct prony_error *reason)
+{
+    const bool shared = (engine->caps & PRONY_CAP_SHARED) != 0;
+    if ((channel->caps & PRONY_CHANNEL_PYTHON) != 0 && (engine->caps & PRONY_CAP_PYTHON) == 0)
+        return prony_fail(reason, -ENOTSUP, "channel %s is CPython's: %s", channel->name, needs_python);
+    if ((channel->caps & (shared ? PRONY_CHANNEL_THREADS : PRONY_CHANNEL_PROCESSES)) == 0)
+        return prony_fail(reason, -ENOTSUP, "channel %s does not reach between %s", channel->name,
+                          shared ? "threads" : "processes");
+    return 0;
 }

@@ -52,6 +52,8 @@ int prony_axes_spin_apart(const struct prony_cell *cell, const struct prony_topo
                           struct prony_error *reason);
 /* What an engine without one of these capabilities cannot do, in words: "map a range". */
 const char *prony_axes_lacking(uint64_t caps);
+/* Does the channel reach between the engine's workers? 0, or -ENOTSUP with the reason. */
+int prony_axes_reach(const struct prony_head *engine, const struct prony_head *channel, struct prony_error *reason);
 /* Replaces "1..8" and "1..1024*2" among the values of a numeric key by the numbers. -EINVAL, -ERANGE. */
 int prony_values_expand(const char *key, struct prony_list *values, struct prony_error *error);
 void prony_axes_free(struct prony_axes *axes);

@@ -187,6 +187,15 @@ const char *prony_image_workload(const struct prony_image *image)
     return ((const struct prony_board *)(const void *)image->setup.base)->workload;
 }
 
+const char *prony_image_channel(const struct prony_image *image, struct prony_blob *first, unsigned *ends)
+{
+    const struct prony_board *board = (const void *)image->setup.base;
+    *ends = board->nends;
+    if (board->nends > 0)
+        memcpy(first, image->setup.base + board->ends.off, sizeof *first);
+    return board->channel;
+}
+
 void *prony_image_memory(const struct prony_image *image, uint64_t *bytes)
 {
     *bytes = image->setup.arena_bytes;

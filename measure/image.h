@@ -11,7 +11,7 @@
 #define PRONY_MEASURE_IMAGE_H
 
 #include <prony/error.h>
-#include <prony/task.h>
+#include <prony/setup.h>
 
 #define PRONY_IMAGE_NEXT UINT32_MAX /* the next index that nobody has claimed */
 
@@ -31,6 +31,8 @@ void prony_kernel_end(struct prony_image *image, const struct prony_task *task);
 /* The name of the cell's workload, and the arena in this process. */
 const char *prony_image_workload(const struct prony_image *image);
 void *prony_image_memory(const struct prony_image *image, uint64_t *bytes);
+/* The name of the cell's channel, empty without one, its first address and how many it has. */
+const char *prony_image_channel(const struct prony_image *image, struct prony_blob *first, unsigned *ends);
 /* Called once in every worker of the engine (see engines/foreign.h): those below `roles` run the kernel, all alive at the
  * same time. The kernel's result, 0 for the others, -ECANCELED when the gang was stopped. */
 int prony_image_gang(struct prony_image *image, const struct prony_task *task, unsigned roles);

@@ -201,10 +201,8 @@ static int fits(const struct prony_cell *cell, struct prony_error *reason)
         return cell->channel == NULL ? 0 : prony_carry_fits(cell->channel, &cell->channel_params, reason);
     if (cell->channel == NULL)
         return prony_fail(reason, -ENOTSUP, "needs a channel");
-    if ((cell->engine->head.caps & PRONY_CAP_SHARED) != 0 && (cell->channel->head.caps & PRONY_CHANNEL_THREADS) == 0)
-        return prony_fail(reason, -ENOTSUP, "channel %s does not reach between threads", cell->channel->head.name);
-    if ((cell->engine->head.caps & PRONY_CAP_SHARED) == 0 && (cell->channel->head.caps & PRONY_CHANNEL_PROCESSES) == 0)
-        return prony_fail(reason, -ENOTSUP, "channel %s does not reach between processes", cell->channel->head.name);
+    if (prony_axes_reach(&cell->engine->head, &cell->channel->head, reason) != 0)
+        return reason->code;
     return too_large(cell, reason);
 }
 

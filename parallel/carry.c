@@ -20,6 +20,9 @@ int prony_carry_fits(const struct prony_channel *channel, const struct prony_par
     int64_t most;
     if ((caps & PRONY_CHANNEL_PROCESSES) == 0)
         return prony_fail(reason, -ENOTSUP, "channel %s does not reach between processes", channel->head.name);
+    if ((caps & PRONY_CHANNEL_PYTHON) != 0)
+        return prony_fail(reason, -ENOTSUP, "channel %s is an object of CPython, which prony's pools cannot use",
+                          channel->head.name);
     if ((caps & PRONY_CHANNEL_LOSSY) != 0)
         return prony_fail(reason, -ENOTSUP, "channel %s may lose messages: a lost task would never end",
                           channel->head.name);

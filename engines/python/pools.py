@@ -13,12 +13,15 @@ the pool is dead and with it every task that is pending.
 import array
 import concurrent.futures as futures
 import ctypes
+import errno
 import functools
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.pool
+import multiprocessing.queues
 import os
 import platform
+import queue
 import select
 import signal
 import socket
@@ -102,6 +105,91 @@ def mix(number):
 FUNCTIONS = {function.__name__: function for function in (empty, square, primes, matmul, spin)}
 
 
+# The channels that are objects of CPython (channels/python.h): an end is a pair of what it gives to and what it takes from.
+SEND = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64)
+served = []  # the callbacks, which must live as long as the worker
+
+
+def make_ends():
+    """The ends of the cell's channel, by number; none when it is no object of CPython."""
+    blob, count = ctypes.create_string_buffer(128), ctypes.c_uint()
+    name = library.prony_image_channel(here.image, blob, ctypes.byref(count)).decode()
+    depth, = struct.unpack_from("=I", blob, 28)  # struct prony_blob, struct place
+    make = {"python-queue": functools.partial(multiprocessing.Queue, depth), "python-pipe": multiprocessing.Pipe,
+            "python-simplequeue": multiprocessing.SimpleQueue}.get(name)
+    ends = []
+    while make is not None and len(ends) < count.value:
+        if name == "python-pipe":
+            ends += [(end, end) for end in make()]
+        else:
+            there, back = make(), make()
+            ends += [(there, back), (back, there)]
+    return ends
+
+
+def await_ready(connection, event, seconds):
+    poller = select.poll()
+    poller.register(connection.fileno(), event)
+    if not poller.poll(seconds * 1000):
+        raise TimeoutError
+
+
+def give(target, data, seconds):
+    if isinstance(target, multiprocessing.queues.Queue):
+        target.put(data, True, seconds)
+        return
+    connection = target if hasattr(target, "send") else target._writer
+    if seconds is not None:
+        await_ready(connection, select.POLLOUT, seconds)
+    (target.send if connection is target else target.put)(data)
+
+
+def take(source, seconds):
+    if isinstance(source, multiprocessing.queues.Queue):
+        return source.get(True, seconds)
+    connection = source if hasattr(source, "recv") else source._reader
+    if seconds is not None:
+        await_ready(connection, select.POLLIN, seconds)
+    return (source.recv if connection is source else source.get)()
+
+
+def guarded(function):
+    """Exceptions as codes: ctypes would print and lose them."""
+    def call(end, pointer, size, timeout):
+        try:
+            return function(end, pointer or 0, size, None if timeout < 0 else timeout / 1e9)
+        except (queue.Full, queue.Empty, TimeoutError):
+            return -errno.ETIMEDOUT
+        except (EOFError, ConnectionError):
+            return -errno.EPIPE
+        except OSError as error:
+            return -(error.errno or errno.EIO)
+        except Exception as error:  # of any kind: nothing may be lost
+            print(repr(error), file=sys.stderr)
+            return PROTO
+    return call
+
+
+def serve(ends):
+    """Lets the channel of this worker send and receive through these ends."""
+    def send(end, pointer, size, seconds):
+        give(ends[end][0], ctypes.string_at(pointer, size), seconds)
+        return size
+
+    def receive(end, pointer, size, seconds):
+        data = take(ends[end][1], seconds)
+        if len(data) > size:
+            return -errno.EMSGSIZE
+        ctypes.memmove(pointer, data, len(data))
+        return len(data)
+
+    for target, _ in ends:
+        if isinstance(target, multiprocessing.queues.Queue):
+            target.cancel_join_thread()  # else a worker could not end before a peer has taken what it sent
+    served[:] = SEND(guarded(send)), SEND(guarded(receive))
+    library.prony_python_serve(*served)
+
+
 class Error(ctypes.Structure):
     _fields_ = [("code", ctypes.c_int), ("text", ctypes.c_char * 252)]
 
@@ -119,6 +207,10 @@ def load(path):
     for call in (library.prony_kernel_call, library.prony_kernel_begin, library.prony_kernel_end):
         call.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     library.prony_kernel_end.restype = None
+    library.prony_image_channel.restype = ctypes.c_char_p
+    library.prony_image_channel.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint)]
+    library.prony_python_serve.argtypes = [SEND, SEND]
+    library.prony_python_serve.restype = None
     library.prony_image_gang.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint]
 
 
@@ -148,7 +240,7 @@ def join():
         raise OSError("the worker cannot join")
 
 
-def attach(parent, *image):
+def attach(parent, ends, *image):
     """Makes this process a worker: the initializer of a pool."""
     if not hasattr(here, "image"):
         open_image(*image)
@@ -156,13 +248,15 @@ def attach(parent, *image):
     if control is not None:
         control.close()
     join()
+    if ends:
+        serve(ends)
     if multiprocessing.get_start_method() == "forkserver":
         threading.Thread(target=watch, args=(parent,), daemon=True).start()
     elif os.getppid() != parent:  # it died before the parent-death signal was asked for, which never comes then
         os._exit(1)
 
 
-def attach_thread(_parent, *image):
+def attach_thread(*image):
     open_image(*image)
     join()
 
@@ -394,10 +488,11 @@ def give_up(pool, *_):
     sys.exit(1)
 
 
-def make_pool(engine, workers, start, attach_arguments):
+def make_pool(engine, workers, start, image):
     if engine == "python-threads":
-        return Executor(workers, futures.ThreadPoolExecutor(workers, "worker", attach_thread, attach_arguments))
+        return Executor(workers, futures.ThreadPoolExecutor(workers, "worker", attach_thread, image))
     multiprocessing.set_start_method(start)
+    attach_arguments = (os.getpid(), make_ends(), *image)
     if engine == "python-pool":
         return ProcessPool(workers, multiprocessing.Pool(workers, attach, attach_arguments))
     context = multiprocessing.get_context()
@@ -429,7 +524,7 @@ def main():
     try:
         image = (path, int(host), int(arena), code)
         open_image(*image)
-        pool = make_pool(engine, int(workers), start, (os.getpid(), *image))
+        pool = make_pool(engine, int(workers), start, image)
     except (OSError, ValueError, ImportError) as error:
         code = getattr(error, "errno", None) or 95  # ENOTSUP
         text = getattr(error, "strerror", None) or str(error)

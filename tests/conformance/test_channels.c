@@ -94,6 +94,8 @@ static void each(void (*check)(const struct prony_channel *, const char *wait))
     for (unsigned i = 0; (head = prony_registry_at(PRONY_CHANNEL, i)) != NULL; i++) {
         const struct prony_channel *channel = (const struct prony_channel *)(const void *)head;
         const struct prony_option *wait = prony_option_find(head->options, "wait");
+        if ((head->caps & PRONY_CHANNEL_PYTHON) != 0)
+            continue; /* see needs_python */
         if (wait == NULL || wait->choices == NULL)
             check(channel, NULL);
         else
@@ -454,6 +456,28 @@ static void boundaries(void **state)
     each_variant(check_boundaries);
 }
 
+/* Objects of CPython do not exist here, and the end says what it needs; tests/e2e/test_python_channels.py uses them. */
+static void needs_python(void **state)
+{
+    const struct prony_head *head;
+    unsigned seen = 0;
+    (void)state;
+    for (unsigned i = 0; (head = prony_registry_at(PRONY_CHANNEL, i)) != NULL; i++) {
+        struct line line;
+        if ((head->caps & PRONY_CHANNEL_PYTHON) == 0)
+            continue;
+        check_form((const struct prony_channel *)(const void *)head, NULL);
+        open_line(&line, (const struct prony_channel *)(const void *)head, NULL);
+        assert_null(attach(&line, 0));
+        assert_int_equal(line.error.code, -ENOTSUP);
+        assert_non_null(strstr(line.error.text, "python-processes"));
+        print_message("%s: %s\n", head->name, line.error.text);
+        close_line(&line);
+        seen++;
+    }
+    assert_int_equal(seen, 3);
+}
+
 static void form(void **state)
 {
     (void)state;
@@ -511,9 +535,10 @@ static void tidy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(form),   cmocka_unit_test(threads),    cmocka_unit_test(processes),
-        cmocka_unit_test(limits), cmocka_unit_test(boundaries), cmocka_unit_test(death),
-        cmocka_unit_test(tidy),   cmocka_unit_test(last_words), cmocka_unit_test(in_place),
+        cmocka_unit_test(form),      cmocka_unit_test(needs_python), cmocka_unit_test(threads),
+        cmocka_unit_test(processes), cmocka_unit_test(limits),       cmocka_unit_test(boundaries),
+        cmocka_unit_test(death),     cmocka_unit_test(tidy),         cmocka_unit_test(last_words),
+        cmocka_unit_test(in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static void each(void (*check)(const struct prony_channel *channel))
     const struct prony_head *head;
     struct prony_error error;
     for (unsigned i = 0; (head = prony_registry_at(PRONY_CHANNEL, i)) != NULL; i++)
-        if (head->probe == NULL || head->probe(&error) == 0)
+        if ((head->caps & PRONY_CHANNEL_PYTHON) == 0 && (head->probe == NULL || head->probe(&error) == 0))
             check((const struct prony_channel *)(const void *)head);
 }
 

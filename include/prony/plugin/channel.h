@@ -25,8 +25,9 @@ enum {
     PRONY_CHANNEL_SPIN = 128,
     PRONY_CHANNEL_ADAPTIVE = 256,
     PRONY_CHANNEL_POLL = 512,
-    PRONY_CHANNEL_IN_PLACE = 1024,  /* reserve and publish */
-    PRONY_CHANNEL_RENDEZVOUS = 2048 /* send returns when the peer has received */
+    PRONY_CHANNEL_IN_PLACE = 1024,   /* reserve and publish */
+    PRONY_CHANNEL_RENDEZVOUS = 2048, /* send returns when the peer has received */
+    PRONY_CHANNEL_PYTHON = 4096      /* an object of CPython: only engines with PRONY_CAP_PYTHON have it */
 };
 
 struct prony_channel {

@@ -29,7 +29,8 @@ enum {
     PRONY_CAP_ISOLATES = 1024,    /* a worker may die and the engine lives; else the host dies with it, or: */
     PRONY_CAP_FRAGILE = 2048,     /* a dead worker fails every pending task and the engine must be opened again */
     PRONY_CAP_SHARED = 4096,      /* workers share address space and descriptors: nobody may `forget` a channel */
-    PRONY_CAP_DRY = 8192 /* completes tasks without running kernels (null): only answers that need no kernel hold */
+    PRONY_CAP_DRY = 8192,    /* completes tasks without running kernels (null): only answers that need no kernel hold */
+    PRONY_CAP_PYTHON = 16384 /* workers are processes of CPython, which have its own channels */
 };
 
 enum { PRONY_WHO_CALLER = 1, PRONY_WHO_REMOTE = 2 };

@@ -1,0 +1,137 @@
+"""CPython's own Queue, Pipe and SimpleQueue as channels: between its workers they carry every message; others are refused."""
+import ctypes
+import errno
+import importlib.util
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import time
+import types
+import unittest
+
+from program import PRONY, ProgramTest, SOURCE
+
+CHANNELS = ("python-queue", "python-pipe", "python-simplequeue")
+QUICK = ("--visits", "1", "--samples", "1", "--counters", "none", "-o", "out", "-q")
+
+
+def pythons(marker):
+    """The processes of CPython that run a pool of this run, the pool's own first."""
+    found = []
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as words:
+                if marker in environ.read().split(b"\0") and b"python-" in words.read().split(b"\0")[8:9][0]:
+                    found.append(pid)
+        except (OSError, IndexError):
+            pass
+    return sorted(found)
+
+
+class PythonChannels(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        engine, = [entry for entry in self.json("list", "engines", "--json") if entry["name"] == "python-processes"]
+        self.works = engine["available"]
+
+    def cells(self):
+        with open(self.path("out", "report.json"), encoding="utf-8") as file:
+            return json.load(file)["cells"]
+
+    def carried(self, engine, workloads, sizes, *more):
+        if not self.works:
+            self.skipTest("CPython cannot be used here")
+        self.prony("run", "-e", engine, "-w", workloads, "-c", ",".join(CHANNELS), "-n", "2", "-p",
+                   f"size={sizes}", "-p", "items=500", *more, "--budget", "60s", *QUICK)
+        cells = self.cells()
+        self.assertEqual(len(cells), 3 * len(workloads.split(",")) * len(sizes.split(",")))
+        for cell in cells:
+            self.assertEqual(cell["status"], "ok", cell)
+            self.assertGreater(cell["verified"], 0, cell["id"])
+        self.assertEqual({cell["channel"] for cell in cells}, set(CHANNELS))
+
+    def test_between_the_workers_of_an_executor(self):
+        self.carried("python-processes", "pingpong,stream", "64,4Ki")
+
+    def test_between_the_workers_of_a_pool_that_were_spawned(self):
+        self.carried("python-pool", "stream", "64Ki", "-p", "python-pool.start=spawn")
+
+    def test_others_are_told_what_it_needs(self):
+        self.prony("run", "-e", "fork,thread", "-w", "pingpong", "-c", "pipe,python-queue", "-n", "2", "-p", "items=100",
+                   "--budget", "20s", *QUICK)
+        for cell in self.cells():
+            if cell["channel"] == "python-queue":
+                self.assertEqual(cell["status"], "skipped")
+                self.assertRegex(json.dumps(cell), "needs the engine python-processes")
+            else:
+                self.assertEqual(cell["status"], "ok", cell)
+
+    def test_limits_and_ends_are_codes(self):
+        spec = importlib.util.spec_from_file_location("pools", os.path.join(SOURCE, "engines", "python", "pools.py"))
+        pools = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(pools)
+        pools.library = types.SimpleNamespace(prony_python_serve=lambda *callbacks: None)
+        room = ctypes.create_string_buffer(1 << 20)
+        queue, simple = multiprocessing.Queue(1), multiprocessing.SimpleQueue()
+        left, right = multiprocessing.Pipe()
+        pools.serve([(queue, queue), (simple, simple), (left, left), (right, right)])
+        send, receive = pools.served
+        at = ctypes.cast(room, ctypes.c_void_p)
+        limit = 20_000_000
+        for end, other in ((0, 0), (1, 1), (2, 3), (3, 2)):
+            self.assertEqual(receive(other, at, 64, 0), -errno.ETIMEDOUT)
+            self.assertEqual(receive(other, at, 64, limit), -errno.ETIMEDOUT)
+            for text in (b"", b"message"):
+                ctypes.memmove(room, text, len(text))
+                self.assertEqual(send(end, at, len(text), limit), len(text))
+                ctypes.memset(room, 1, 64)
+                self.assertEqual(receive(other, at, 64, -1), len(text))
+                self.assertEqual(room.raw[:len(text)], text)
+            self.assertEqual(send(end, at, 65, -1), 65)
+            self.assertEqual(receive(other, at, 64, -1), -errno.EMSGSIZE)
+        self.assertEqual(send(0, at, 64, -1), 64)
+        self.assertEqual(send(0, at, 64, limit), -errno.ETIMEDOUT)  # the queue holds one
+        for end in (1, 2):
+            codes = iter(lambda: send(end, at, 1024, limit), -errno.ETIMEDOUT)
+            self.assertEqual(set(codes), {1024})
+        right.close()
+        self.assertEqual(send(2, at, 64, -1), -errno.EPIPE)
+        self.assertEqual(receive(2, at, 64, -1), -errno.EPIPE)
+        self.assertEqual(receive(0, at, 64, -1), 64)
+        for closed in (queue, left):
+            closed.close()
+
+    def test_the_death_of_a_worker_ends_the_cell(self):
+        if not self.works:
+            self.skipTest("CPython cannot be used here")
+        for channel in CHANNELS:
+            name = f"{os.getpid()}-{channel}"
+            run = subprocess.Popen([PRONY, "run", "-e", "python-processes", "-w", "pingpong", "-c", channel, "-n", "2", "-p",
+                                    "items=100M", "--timeout", "30s", "--budget", "30s", *QUICK], cwd=self.folder,
+                                   env={**os.environ, "PRONY_TEST_MARKER": name}, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True)
+            marker = f"PRONY_TEST_MARKER={name}".encode()
+            for _ in range(1000):
+                if len(pythons(marker)) == 3 or run.poll() is not None:
+                    break
+                time.sleep(0.01)
+            workers = pythons(marker)
+            self.assertEqual((len(workers), run.returncode), (3, None))
+            time.sleep(0.2)  # most likely in the middle of a message; before it, the end is the same
+            os.kill(workers[-1], signal.SIGKILL)
+            _, said = run.communicate(timeout=60)
+            self.assertEqual(run.returncode, 3, said)
+            self.assertEqual([cell["status"] for cell in self.cells()], ["failed"])
+            shutil.rmtree(self.path("out"))
+            for _ in range(500):
+                if not pythons(marker):
+                    break
+                time.sleep(0.01)
+            self.assertEqual(pythons(marker), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -35,16 +35,13 @@ static bool is_of(const char *key, const char *plugin)
     return strncmp(key, plugin, length) == 0 && key[length] == '.';
 }
 
-/* Whose parameter is it, and under which key is it compared? Channels share theirs: "channel.wait" of all of them. */
-static const char *compared_as(const json_t *cell, const char *scope, const char *key, const char **under, char *text,
-                               size_t bytes)
+/* Whose parameter is it, and under which key is it compared? Channels share how they wait; what else they take differs from
+ * one to the other by its default alone. */
+static const char *compared_as(const json_t *cell, const char *scope, const char *key, const char **under)
 {
     const char *workload = prony_json_string(cell, "workload"), *channel = prony_json_string(cell, "channel");
     *under = is_of(key, prony_json_string(cell, "engine")) ? scope : workload;
-    if (channel[0] == '\0' || !is_of(key, channel))
-        return key;
-    (void)snprintf(text, bytes, "channel%s", strchr(key, '.'));
-    return text;
+    return channel[0] != '\0' && is_of(key, channel) && strcmp(strchr(key, '.'), ".wait") == 0 ? "channel.wait" : key;
 }
 
 static int differences_take(json_t *seen, const json_t *cell)
@@ -54,7 +51,7 @@ static int differences_take(json_t *seen, const json_t *cell)
     json_t *policy = json_object_get(json_object_get(cell, "placement"), "policy"), *value;
     json_t *channel = json_object_get(cell, "channel");
     json_t *who = json_string(engine);
-    char scope[256], text[96];
+    char scope[256];
     int bad = who == NULL ? -1 : differences_note(seen, workload, "engine", who);
     json_decref(who);
     (void)snprintf(scope, sizeof scope, "%s\n%s", workload, engine);
@@ -64,7 +61,7 @@ static int differences_take(json_t *seen, const json_t *cell)
         bad |= differences_note(seen, workload, "channel", channel);
     json_object_foreach(json_object_get(cell, "params"), key, value)
     {
-        const char *as = compared_as(cell, scope, key, &under, text, sizeof text); /* the loop goes on from `key` */
+        const char *as = compared_as(cell, scope, key, &under); /* the loop goes on from `key` */
         bad |= differences_note(seen, under, as, value);
     }
     return bad;
@@ -119,12 +116,12 @@ static char *group_name(const json_t *seen, const json_t *cell, bool weak)
 static void params_say(FILE *out, const json_t *seen, const json_t *cell, const char *owner, bool bracket_wait)
 {
     const char *workload = prony_json_string(cell, "workload"), *engine = prony_json_string(cell, "engine"), *key;
-    char scope[256], text[96];
+    char scope[256];
     json_t *value;
     (void)snprintf(scope, sizeof scope, "%s\n%s", workload, engine);
     json_object_foreach(json_object_get(cell, "params"), key, value)
     {
-        const char *under, *as = compared_as(cell, scope, key, &under, text, sizeof text);
+        const char *under, *as = compared_as(cell, scope, key, &under);
         if (owner[0] == '\0'
                 ? is_of(key, workload) || is_of(key, engine) || is_of(key, prony_json_string(cell, "channel"))
                 : !is_of(key, owner))

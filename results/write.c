@@ -58,7 +58,8 @@ int prony_report_dump(const struct prony_report *report, FILE *out)
 
 static int page_alone(const struct prony_report *report, FILE *out)
 {
-    struct prony_plots none = {0, NULL, "this page was exported alone; `prony report FOLDER -o NEW` draws its plots, too"};
+    struct prony_plots none = {0, NULL,
+                               "this page was exported alone; `prony report FOLDER -o NEW` draws its plots, too"};
     return prony_report_page(report, NULL, &none, out);
 }
 

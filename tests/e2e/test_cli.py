@@ -37,7 +37,7 @@ class Mistakes(ProgramTest):
         self.refused("run", "--vists", "3", says="did you mean visits?")
         self.refused("run", "-w", "prims", "--dry-run", says="did you mean primes?")
         self.refused("run", "-w", "primes", "-e", "tread", "--dry-run", says="did you mean thread")
-        self.refused("run", "-w", "pingpong", "-c", "pip", "--dry-run", says="did you mean pipe?")
+        self.refused("run", "-w", "pingpong", "-c", "pip", "--dry-run", says="did you mean pipe")
         self.refused("run", "-w", "primes", "-p", "primes.itmes=3", "--dry-run", says="did you mean items?")
         self.refused("run", "-w", "primes", "--place", "spraed", "--dry-run", says="spread")
         self.refused("run", "-w", "primes", "-e", "@cores", "--dry-run", says="@core")

@@ -56,7 +56,8 @@ static inline void futures_poison(const struct prony_bench *bench)
 {
     for (uint64_t i = 0; i < bench->need->futures; i++) {
         struct prony_future *future = future_at(bench, i);
-        __atomic_store_n(&future->state, (future->state & ~3u) | PRONY_FREE, __ATOMIC_RELEASE);
+        const uint32_t state = __atomic_load_n(&future->state, __ATOMIC_ACQUIRE); /* after who completed it */
+        __atomic_store_n(&future->state, (state & ~3u) | PRONY_FREE, __ATOMIC_RELEASE);
         future->status = -EINPROGRESS;
         future->value = UINT64_MAX;
     }

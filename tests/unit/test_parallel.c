@@ -281,7 +281,8 @@ static void workers_are_replaced(void **state)
         assert_int_equal(((struct prony_future *)(void *)(ground.arena.base + futures[i]))->status, 0);
     slots = (const void *)(ground.arena.base + ground.setup.slots.off);
     assert_int_equal(slots[0].items + slots[1].items, TASKS);
-    assert_in_range(slots[0].generation + slots[1].generation, TASKS / 3, TASKS + 2); /* a task a peer took counts, too */
+    assert_in_range(slots[0].generation + slots[1].generation, TASKS / 3,
+                    TASKS + 2); /* a task a peer took counts, too */
     assert_int_equal(prony_pool_close(pool, 1, -1), 0);
     prony_ground_free(&ground);
 }

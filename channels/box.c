@@ -65,6 +65,13 @@ int prony_box_connect(const struct prony_params *params, const struct prony_bell
     return 0;
 }
 
+int prony_box_join(const struct prony_params *params, const struct prony_bell *bell, struct prony_blob *a,
+                   struct prony_blob *b, struct prony_error *error)
+{
+    int code = prony_box_connect(params, bell, a, b, NULL, error);
+    return code != 0 ? code : prony_lifeline(a, b, error);
+}
+
 void prony_box_place(const struct prony_blob *blob, const struct prony_bell *bell, struct prony_box *box, void *base)
 {
     const struct prony_call *call = (const struct prony_call *)(const void *)blob->data;

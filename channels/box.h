@@ -70,6 +70,9 @@ void prony_box_set_up(const struct prony_bell *bell, void *base);
  * more of it; NULL: it is unmapped again. */
 int prony_box_connect(const struct prony_params *params, const struct prony_bell *bell, struct prony_blob *a,
                       struct prony_blob *b, void **base, struct prony_error *error);
+/* That and a lifeline, for bells that have nothing of their own to join. */
+int prony_box_join(const struct prony_params *params, const struct prony_bell *bell, struct prony_blob *a,
+                   struct prony_blob *b, struct prony_error *error);
 /* In the worker: takes the line and maps the memfd. */
 int prony_box_attach(const struct prony_blob *blob, const struct prony_bell *bell, struct prony_box *box,
                      struct prony_error *error);

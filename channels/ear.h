@@ -56,4 +56,29 @@ static inline sigset_t signals(void)
     return set;
 }
 
+/* The calling thread receives from now on: its signal is blocked, and its peer may poke it. True: it was not blocked. */
+static inline bool ear_open(struct prony_box *box)
+{
+    struct ear *ear = ear_of(box->way[PRONY_IN]);
+    sigset_t set = signals(), before;
+    bool masked;
+    bear_late_ones();
+    masked = pthread_sigmask(SIG_BLOCK, &set, &before) == 0 && sigismember(&before, SIGUSR2) == 0;
+    ear->pid = getpid();
+    __atomic_store_n(&ear->tid, (int32_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+    return masked;
+}
+
+/* Takes what still came; `masked` is what ear_open said. */
+static inline void ear_close(struct prony_box *box, bool masked)
+{
+    const struct timespec at_once = {0, 0};
+    sigset_t set = signals();
+    __atomic_store_n(&ear_of(box->way[PRONY_IN])->tid, 0, __ATOMIC_SEQ_CST);
+    while (sigtimedwait(&set, NULL, &at_once) > 0)
+        ;
+    if (masked)
+        (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 #endif

@@ -56,8 +56,7 @@ static const struct prony_bell bell = {.counts = true, .memory = true, .ring = f
 static int futex_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                          struct prony_error *error)
 {
-    int code = prony_box_connect(params, &bell, a, b, NULL, error);
-    return code != 0 ? code : prony_lifeline(a, b, error);
+    return prony_box_join(params, &bell, a, b, error);
 }
 
 static int futex_create(const struct prony_params *params, unsigned ends, void **channel, struct prony_error *error)

@@ -36,8 +36,7 @@ static const struct prony_bell bell = {.ring = signal_ring, .hear = signal_hear}
 static int signal_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                           struct prony_error *error)
 {
-    int code = prony_box_connect(params, &bell, a, b, NULL, error);
-    return code != 0 ? code : prony_lifeline(a, b, error);
+    return prony_box_join(params, &bell, a, b, error);
 }
 
 static int signal_create(const struct prony_params *params, unsigned ends, void **channel, struct prony_error *error)
@@ -49,7 +48,6 @@ static int signal_attach(const struct prony_blob *blob, struct prony_worker *wor
                          struct prony_error *error)
 {
     struct signal_end *end = calloc(1, sizeof *end);
-    sigset_t set = signals(), before;
     int code;
     (void)worker;
     if (end == NULL)
@@ -59,24 +57,15 @@ static int signal_attach(const struct prony_blob *blob, struct prony_worker *wor
         free(end);
         return code;
     }
-    bear_late_ones();
-    end->masked = pthread_sigmask(SIG_BLOCK, &set, &before) == 0 && sigismember(&before, SIGUSR2) == 0;
-    ear_of(end->box.way[PRONY_IN])->pid = getpid();
-    __atomic_store_n(&ear_of(end->box.way[PRONY_IN])->tid, (int32_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+    end->masked = ear_open(&end->box);
     *result = end;
     return 0;
 }
 
 static void signal_free(void *handle)
 {
-    const struct timespec at_once = {0, 0};
     struct signal_end *end = handle;
-    sigset_t set = signals();
-    __atomic_store_n(&ear_of(end->box.way[PRONY_IN])->tid, 0, __ATOMIC_SEQ_CST);
-    while (sigtimedwait(&set, NULL, &at_once) > 0)
-        ;
-    if (end->masked)
-        (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    ear_close(&end->box, end->masked);
     prony_box_free(&end->box);
 }
 

@@ -85,7 +85,7 @@ static int signal_attach(const struct prony_blob *blob, struct prony_worker *wor
                          struct prony_error *error)
 {
     struct signal_end *end = calloc(1, sizeof *end);
-    sigset_t set = signals(), before;
+    sigset_t set = signals();
     int code;
     (void)worker;
     if (end == NULL)
@@ -101,24 +101,15 @@ static int signal_attach(const struct prony_blob *blob, struct prony_worker *wor
         prony_box_free(&end->box);
         return code;
     }
-    bear_late_ones();
-    end->masked = pthread_sigmask(SIG_BLOCK, &set, &before) == 0 && sigismember(&before, SIGUSR2) == 0;
-    ear_of(end->box.way[PRONY_IN])->pid = getpid();
-    __atomic_store_n(&ear_of(end->box.way[PRONY_IN])->tid, (int32_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+    end->masked = ear_open(&end->box);
     *result = end;
     return 0;
 }
 
 static void signal_free(void *handle)
 {
-    const struct timespec at_once = {0, 0};
     struct signal_end *end = handle;
-    sigset_t set = signals();
-    __atomic_store_n(&ear_of(end->box.way[PRONY_IN])->tid, 0, __ATOMIC_SEQ_CST);
-    while (sigtimedwait(&set, NULL, &at_once) > 0)
-        ;
-    if (end->masked)
-        (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    ear_close(&end->box, end->masked);
     (void)close(end->fd);
     prony_box_free(&end->box);
 }

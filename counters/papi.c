@@ -347,35 +347,9 @@ static int known(const char *event, struct prony_error *error)
     return status;
 }
 
-static int probe(struct prony_error *error)
-{
-    char why[104];
-    int code = prony_perf_try_hardware();
-    if (code == 0)
-        return 0;
-    (void)prony_perf_why(code, why, sizeof why);
-    return prony_fail(error, -ENOTSUP, "no hardware counters: %s", why);
-}
-
-/* The cheap question first: without a PMU the library, 21 ms of work, need not be started to hear no. */
 static int trial(struct prony_error *error)
 {
-    struct prony_value values[PRONY_EVENTS_MAX];
-    struct prony_worker worker;
-    unsigned n = 0, counted = 0;
-    int code = probe(error);
-    if (code != 0)
-        return code;
-    while (defaults[n] != NULL)
-        n++;
-    memset(&worker, 0, sizeof worker);
-    code = enter(&worker, defaults, n, values, error);
-    if (code != 0)
-        return code;
-    for (unsigned i = 0; i < n; i++)
-        counted += values[i].status == PRONY_COUNTED;
-    leave(&worker);
-    return counted > 0 ? 0 : prony_fail(error, -ENOTSUP, "no hardware counters: %s: %s", defaults[0], values[0].reason);
+    return prony_perf_trial(defaults, enter, leave, error);
 }
 
 /* In the host, before workers: what is costly is done once, and forked workers inherit the pages. */
@@ -436,7 +410,7 @@ static unsigned split(const char *const *events, unsigned n, unsigned char *set)
 PRONY_EXPORT(provider, papi) = {
     .head = PRONY_HEAD(struct prony_provider, .name = "papi",
                        .summary = "hardware counters, presets and native events, by PAPI",
-                       .caps = PRONY_COUNTER_IN_WORKER, .probe = probe),
+                       .caps = PRONY_COUNTER_IN_WORKER, .probe = prony_perf_probe),
     .events = defaults,
     .known = known,
     .trial = trial,

@@ -245,40 +245,15 @@ static unsigned nature(const char *event)
     return prony_event_find("", event, -1, &found, NULL) == 0 && found.ncpus > 0 ? PRONY_EVENT_SHARED : 0;
 }
 
-static int probe(struct prony_error *error)
-{
-    char why[104];
-    int code = prony_perf_try_hardware();
-    if (code == 0)
-        return 0;
-    (void)prony_perf_why(code, why, sizeof why);
-    return prony_fail(error, -ENOTSUP, "no hardware counters: %s", why);
-}
-
 static int trial(struct prony_error *error)
 {
-    struct prony_value values[PRONY_EVENTS_MAX];
-    struct prony_worker worker;
-    unsigned n = 0, counted = 0;
-    int code = probe(error);
-    if (code != 0)
-        return code;
-    while (defaults[n] != NULL)
-        n++;
-    memset(&worker, 0, sizeof worker);
-    code = enter(&worker, defaults, n, values, error);
-    if (code != 0)
-        return code;
-    for (unsigned i = 0; i < n; i++)
-        counted += values[i].status == PRONY_COUNTED;
-    leave(&worker);
-    return counted > 0 ? 0 : prony_fail(error, -ENOTSUP, "no hardware counters: %s: %s", defaults[0], values[0].reason);
+    return prony_perf_trial(defaults, enter, leave, error);
 }
 
 PRONY_EXPORT(provider, perf) = {
     .head = PRONY_HEAD(struct prony_provider, .name = "perf",
                        .summary = "hardware counters by the kernel's names; more than fit are multiplexed and scaled",
-                       .caps = PRONY_COUNTER_IN_WORKER, .probe = probe),
+                       .caps = PRONY_COUNTER_IN_WORKER, .probe = prony_perf_probe),
     .events = defaults,
     .known = known,
     .trial = trial,

@@ -93,3 +93,36 @@ enum prony_status prony_perf_why(int code, char *text, size_t bytes)
         return PRONY_NOT_SUPPORTED;
     }
 }
+
+int prony_perf_probe(struct prony_error *error)
+{
+    char why[104];
+    int code = prony_perf_try_hardware();
+    if (code == 0)
+        return 0;
+    (void)prony_perf_why(code, why, sizeof why);
+    return prony_fail(error, -ENOTSUP, "no hardware counters: %s", why);
+}
+
+int prony_perf_trial(const char *const *events,
+                     int (*enter)(struct prony_worker *worker, const char *const *events, unsigned n,
+                                  struct prony_value *values, struct prony_error *error),
+                     void (*leave)(struct prony_worker *worker), struct prony_error *error)
+{
+    struct prony_value values[PRONY_EVENTS_MAX];
+    struct prony_worker worker;
+    unsigned n = 0, counted = 0;
+    int code = prony_perf_probe(error);
+    if (code != 0)
+        return code;
+    while (events[n] != NULL)
+        n++;
+    memset(&worker, 0, sizeof worker);
+    code = enter(&worker, events, n, values, error);
+    if (code != 0)
+        return code;
+    for (unsigned i = 0; i < n; i++)
+        counted += values[i].status == PRONY_COUNTED;
+    leave(&worker);
+    return counted > 0 ? 0 : prony_fail(error, -ENOTSUP, "no hardware counters: %s: %s", events[0], values[0].reason);
+}

@@ -210,16 +210,6 @@ static bool nobody_busy(void *context)
     return true;
 }
 
-static bool all_rest(void *context, bool sleep)
-{
-    struct prony_crew *crew = context;
-    (void)sleep;
-    for (unsigned i = 0; i < crew->workers; i++)
-        if (__atomic_load_n(&crew->desks[i].asleep, __ATOMIC_SEQ_CST) == 0)
-            return false;
-    return true;
-}
-
 /* Workers leave their channels and sleep at their desks, where gangs find them. */
 static int rest(struct prony_carry *carry, uint64_t deadline)
 {
@@ -245,7 +235,7 @@ static int rest(struct prony_carry *carry, uint64_t deadline)
             inside == PRONY_LISTENS)
             (void)prony_lane_send(carry, i, PRONY_CARRY_REST, NULL);
     }
-    return prony_crew_await(&carry->crew, all_rest, &carry->crew, deadline);
+    return prony_crew_await(&carry->crew, prony_crew_all_rest, &carry->crew, deadline);
 }
 
 static void listen_all(struct prony_carry *carry)

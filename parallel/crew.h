@@ -134,6 +134,7 @@ void prony_crew_ring(struct prony_crew *crew);
 int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool sleep), void *context,
                      uint64_t deadline);
 int prony_crew_park(struct prony_crew *crew, int parked);
+bool prony_crew_all_rest(void *crew, bool sleep); /* for await: no worker is awake */
 
 /* gang.c */
 int prony_crew_gang(struct prony_crew *crew, const struct prony_task *task, unsigned roles, int *status,

@@ -129,7 +129,7 @@ int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool s
     }
 }
 
-static bool all_rest(void *context, bool sleep)
+bool prony_crew_all_rest(void *context, bool sleep)
 {
     struct prony_crew *crew = context;
     (void)sleep;
@@ -142,5 +142,5 @@ static bool all_rest(void *context, bool sleep)
 int prony_crew_park(struct prony_crew *crew, int parked)
 {
     __atomic_store_n(&crew->hall->parked, parked != 0, __ATOMIC_SEQ_CST);
-    return parked != 0 ? prony_crew_await(crew, all_rest, crew, UINT64_MAX) : 0;
+    return parked != 0 ? prony_crew_await(crew, prony_crew_all_rest, crew, UINT64_MAX) : 0;
 }

@@ -9,7 +9,7 @@
 
 static const char not_counted[] =
     "system calls are not counted: a tracepoint or a tracer would cost more than the calls; "
-    "the tests compare each channel's with those of a bare loop";
+    "for most channels the tests compare them with those of a bare loop";
 
 static double repetitions(const struct prony_cell *cell)
 {

@@ -65,20 +65,7 @@ static int read_paced(struct wire *wire, struct wire_flow *flow, const struct wi
 
 static int paced_kernel(struct prony_worker *worker, const struct prony_task *task)
 {
-    struct wire_flow flow = {.end = worker->attached};
-    struct wire_arg arg;
-    struct wire wire;
-    int code = wire_open(&wire, worker, task, worker->index != 0);
-    if (code != 0)
-        return code;
-    memcpy(&arg, task->arg, sizeof arg);
-    code = prony_worker_begin(worker);
-    if (code == 0)
-        code = worker->index == 0 ? send_paced(&wire, &arg, (uint64_t)task->hi)
-                                  : read_paced(&wire, &flow, &arg, (uint64_t)task->hi);
-    wire_end(&wire);
-    wire_look(&wire, &flow);
-    return wire_close(&wire, code);
+    return wire_two(worker, task, send_paced, read_paced);
 }
 
 static int paced_need(const struct prony_params *params, unsigned workers, struct prony_need *need,

@@ -445,4 +445,26 @@ static inline int wire_verify(struct prony_bench *bench, struct prony_error *err
     return wire_verify_all(bench, (uint64_t)(bench->need->messages * bench->repeats), error);
 }
 
+/* A kernel of two roles: the first sends, the second reads. */
+typedef int wire_send_fn(struct wire *wire, const struct wire_arg *arg, uint64_t hi);
+typedef int wire_read_fn(struct wire *wire, struct wire_flow *flow, const struct wire_arg *arg, uint64_t hi);
+static inline int wire_two(struct prony_worker *worker, const struct prony_task *task, wire_send_fn *sender,
+                           wire_read_fn *reader)
+{
+    struct wire_flow flow = {.end = worker->attached};
+    struct wire_arg arg;
+    struct wire wire;
+    int code = wire_open(&wire, worker, task, worker->index != 0);
+    if (code != 0)
+        return code;
+    memcpy(&arg, task->arg, sizeof arg);
+    code = prony_worker_begin(worker);
+    if (code == 0)
+        code = worker->index == 0 ? sender(&wire, &arg, (uint64_t)task->hi)
+                                  : reader(&wire, &flow, &arg, (uint64_t)task->hi);
+    wire_end(&wire);
+    wire_look(&wire, &flow);
+    return wire_close(&wire, code);
+}
+
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { TASKS = 100000, BATCH = 64, ITEMS = 1000000, TRIPS = 4000, GAPS = 150, LIVES = 41, COPIES = 64, COPY = 65536 };
 
@@ -75,6 +76,32 @@ static inline void square(int64_t *to, const int64_t *from, int64_t lo, int64_t 
 {
     for (int64_t i = lo; i < hi; i++)
         to[i] = from[i] * from[i];
+}
+
+/* Median of a number of trips, each after a gap without work; and the CPU time of the process over wall time meanwhile. */
+static inline double trip_ns(void (*once)(void *context, int number), void *context, int trips, int64_t gap_ns,
+                             double *cores)
+{
+    double *ns = malloc((size_t)trips * sizeof *ns), value;
+    const struct timespec gap = {0, gap_ns};
+    struct timespec cpu[2];
+    uint64_t all = prony_now_ns();
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]);
+    for (int i = -trips / 10; i < trips; i++) {
+        uint64_t begun;
+        if (gap_ns > 0)
+            (void)nanosleep(&gap, NULL);
+        begun = prony_now_ns();
+        once(context, i);
+        if (i >= 0)
+            ns[i] = (double)(prony_now_ns() - begun);
+    }
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[1]);
+    *cores = ((double)(cpu[1].tv_sec - cpu[0].tv_sec) * 1e9 + (double)(cpu[1].tv_nsec - cpu[0].tv_nsec)) /
+             (double)(prony_now_ns() - all);
+    value = median(ns, trips);
+    free(ns);
+    return value;
 }
 
 double measure_pool(int processes, const char *metric); /* engines_pool.c */

@@ -49,28 +49,10 @@ static double omp_submit(void)
     return median(rate, 5);
 }
 
-static double omp_trip(int trips, int64_t gap_ns, double *cores)
+static void omp_once(void *context, int number)
 {
-    double *ns = malloc((size_t)trips * sizeof *ns), value;
-    const struct timespec gap = {0, gap_ns};
-    struct timespec cpu[2];
-    uint64_t all = prony_now_ns();
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]);
-    for (int i = -trips / 10; i < trips; i++) {
-        uint64_t begun;
-        if (gap_ns > 0)
-            (void)nanosleep(&gap, NULL);
-        begun = prony_now_ns();
-        omp_tasks(1, i);
-        if (i >= 0)
-            ns[i] = (double)(prony_now_ns() - begun);
-    }
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[1]);
-    *cores = ((double)(cpu[1].tv_sec - cpu[0].tv_sec) * 1e9 + (double)(cpu[1].tv_nsec - cpu[0].tv_nsec)) /
-             (double)(prony_now_ns() - all);
-    value = median(ns, trips);
-    free(ns);
-    return value;
+    (void)context;
+    omp_tasks(1, number);
 }
 
 static double omp_copy(void)
@@ -131,9 +113,9 @@ double measure_omp(const char *metric)
     if (strcmp(metric, "submit") == 0)
         return omp_submit();
     if (strcmp(metric, "hot") == 0)
-        return omp_trip(TRIPS, 0, &cores);
+        return trip_ns(omp_once, NULL, TRIPS, 0, &cores);
     if (strncmp(metric, "idle", 4) == 0) {
-        value = omp_trip(GAPS, 1000000, &cores);
+        value = trip_ns(omp_once, NULL, GAPS, 1000000, &cores);
         return strcmp(metric, "idle-cpu") == 0 ? cores : value;
     }
     if (strcmp(metric, "copy") == 0)

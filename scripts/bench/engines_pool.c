@@ -137,29 +137,13 @@ static double pool_map(struct bench *bench)
     return median(ratio, 21);
 }
 
-static double pool_trip(struct bench *bench, int trips, int64_t gap_ns, double *cores)
+static void pool_once(void *context, int number)
 {
-    double *ns = malloc((size_t)trips * sizeof *ns), value;
-    uint64_t future = future_at(bench, 0), begun, all = prony_now_ns();
-    struct prony_task task = {.ref = {1, EMPTY}, .future = future};
-    const struct timespec gap = {0, gap_ns};
-    struct timespec cpu[2];
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]);
-    for (int i = -trips / 10; i < trips; i++) {
-        if (gap_ns > 0)
-            (void)nanosleep(&gap, NULL);
-        begun = prony_now_ns();
-        check(prony_pool_submit(bench->pool, &task, 1), "cannot submit");
-        check(prony_pool_wait(bench->pool, &future, 1, 1, -1), "cannot wait");
-        if (i >= 0)
-            ns[i] = (double)(prony_now_ns() - begun);
-    }
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[1]);
-    *cores = ((double)(cpu[1].tv_sec - cpu[0].tv_sec) * 1e9 + (double)(cpu[1].tv_nsec - cpu[0].tv_nsec)) /
-             (double)(prony_now_ns() - all);
-    value = median(ns, trips);
-    free(ns);
-    return value;
+    struct bench *bench = context;
+    uint64_t future = future_at(bench, 0);
+    struct prony_task task = {.ref = {1, EMPTY}, .lo = number, .future = future};
+    check(prony_pool_submit(bench->pool, &task, 1), "cannot submit");
+    check(prony_pool_wait(bench->pool, &future, 1, 1, -1), "cannot wait");
 }
 
 static double pool_life(struct bench *bench)
@@ -246,11 +230,11 @@ double measure_pool(int processes, const char *metric)
     else if (strcmp(metric, "map") == 0)
         value = pool_map(&bench);
     else if (strcmp(metric, "hot") == 0)
-        value = pool_trip(&bench, TRIPS, 0, &cores);
+        value = trip_ns(pool_once, &bench, TRIPS, 0, &cores);
     else if (strcmp(metric, "copy") == 0)
         value = pool_copy(&bench);
     else if (strncmp(metric, "idle", 4) == 0) {
-        value = pool_trip(&bench, GAPS, 1000000, &cores);
+        value = trip_ns(pool_once, &bench, GAPS, 1000000, &cores);
         if (strcmp(metric, "idle-cpu") == 0)
             value = cores;
     } else if (strncmp(metric, "grain-", 6) == 0)

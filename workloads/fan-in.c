@@ -73,16 +73,6 @@ static int fan_in_kernel(struct prony_worker *worker, const struct prony_task *t
     return wire_close(&wire, code);
 }
 
-static int fan_in_need(const struct prony_params *params, unsigned workers, struct prony_need *need,
-                       struct prony_error *error)
-{
-    int code = wire_need(params, workers, 0, need, error);
-    need->items *= workers - 1;
-    need->messages *= workers - 1;
-    need->operations *= workers - 1;
-    return code;
-}
-
 static const struct prony_kernel kernels[] = {{"fan-in", fan_in_kernel}, {NULL, NULL}};
 
 PRONY_EXPORT(workload, fan_in) = {
@@ -92,7 +82,7 @@ PRONY_EXPORT(workload, fan_in) = {
     .kernels = kernels,
     .shape = PRONY_GANG,
     .phases = wire_phases,
-    .need = fan_in_need,
+    .need = wire_star_need,
     .task = wire_plain_task,
     .poison = wire_poison,
     .verify = wire_verify,

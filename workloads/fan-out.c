@@ -39,23 +39,7 @@ static int fan_out_kernel(struct prony_worker *worker, const struct prony_task *
         prony_worker_end(worker);
         return wire_close(&wire, code);
     }
-    if (code == 0)
-        code = wire_drain(&wire, &flow, hi);
-    if (code == 0 && !wire.lossy)
-        code = wire_tell(&wire, worker->attached, hi);
-    wire_end(&wire);
-    wire_look(&wire, &flow);
-    return wire_close(&wire, code);
-}
-
-static int fan_out_need(const struct prony_params *params, unsigned workers, struct prony_need *need,
-                        struct prony_error *error)
-{
-    int code = wire_need(params, workers, 0, need, error);
-    need->items *= workers - 1;
-    need->messages *= workers - 1;
-    need->operations *= workers - 1;
-    return code;
+    return wire_read_all(&wire, &flow, hi, code);
 }
 
 static const struct prony_kernel kernels[] = {{"fan-out", fan_out_kernel}, {NULL, NULL}};
@@ -67,7 +51,7 @@ PRONY_EXPORT(workload, fan_out) = {
     .kernels = kernels,
     .shape = PRONY_GANG,
     .phases = wire_phases,
-    .need = fan_out_need,
+    .need = wire_star_need,
     .task = wire_plain_task,
     .poison = wire_poison,
     .verify = wire_verify,

@@ -21,21 +21,14 @@ static int stream_kernel(struct prony_worker *worker, const struct prony_task *t
     if (code != 0)
         return code;
     code = prony_worker_begin(worker);
-    if (!receives) {
-        if (code == 0)
-            code = wire_pour(&wire, worker->attached, 0, hi);
-        __atomic_store_n(&wire.line->ended, 1, __ATOMIC_RELEASE);
-        if (code == 0 && !wire.lossy)
-            code = wire_told(&wire, worker->attached, hi);
-        prony_worker_end(worker);
-    } else {
-        if (code == 0)
-            code = wire_drain(&wire, &flow, hi);
-        if (code == 0 && !wire.lossy)
-            code = wire_tell(&wire, worker->attached, hi);
-        wire_end(&wire);
-        wire_look(&wire, &flow);
-    }
+    if (receives)
+        return wire_read_all(&wire, &flow, hi, code);
+    if (code == 0)
+        code = wire_pour(&wire, worker->attached, 0, hi);
+    __atomic_store_n(&wire.line->ended, 1, __ATOMIC_RELEASE);
+    if (code == 0 && !wire.lossy)
+        code = wire_told(&wire, worker->attached, hi);
+    prony_worker_end(worker);
     return wire_close(&wire, code);
 }
 

@@ -445,6 +445,29 @@ static inline int wire_verify(struct prony_bench *bench, struct prony_error *err
     return wire_verify_all(bench, (uint64_t)(bench->need->messages * bench->repeats), error);
 }
 
+/* What a star needs, where every role but the hub has all messages of its own. */
+static inline int wire_star_need(const struct prony_params *params, unsigned workers, struct prony_need *need,
+                                 struct prony_error *error)
+{
+    int code = wire_need(params, workers, 0, need, error);
+    need->items *= workers - 1;
+    need->messages *= workers - 1;
+    need->operations *= workers - 1;
+    return code;
+}
+
+/* The rest of a reader's life, once it has begun with `code`: reads all, says so, ends. */
+static inline int wire_read_all(struct wire *wire, struct wire_flow *flow, uint64_t hi, int code)
+{
+    if (code == 0)
+        code = wire_drain(wire, flow, hi);
+    if (code == 0 && !wire->lossy)
+        code = wire_tell(wire, flow->end, hi);
+    wire_end(wire);
+    wire_look(wire, flow);
+    return wire_close(wire, code);
+}
+
 /* A kernel of two roles: the first sends, the second reads. */
 typedef int wire_send_fn(struct wire *wire, const struct wire_arg *arg, uint64_t hi);
 typedef int wire_read_fn(struct wire *wire, struct wire_flow *flow, const struct wire_arg *arg, uint64_t hi);

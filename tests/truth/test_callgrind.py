@@ -3,25 +3,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
+
+import simulated
 
 PRONY = os.environ["PRONY"]
 SOURCE = os.environ["PRONY_SOURCE"]
 ENGINES = ("serial", "thread", "fork", "futures-thread", "futures-process")
 REPETITIONS = 2  # one to warm up and one more: both are counted
-
-
-def unavailable():
-    if shutil.which("valgrind") is None:
-        return "valgrind is not installed"
-    if shutil.which("cc") is None:
-        return "no C compiler"
-    listed = json.loads(subprocess.run([PRONY, "list", "counters", "--probe", "--json"], check=True, capture_output=True,
-                                       text=True).stdout)
-    callgrind = [entry for entry in listed if entry["name"] == "callgrind"]
-    return None if callgrind[0]["available"] else callgrind[0]["reason"]
 
 
 class Loop(unittest.TestCase):
@@ -88,8 +78,4 @@ class Loop(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    missing = unavailable()
-    if missing is not None:
-        print("skipped:", missing)
-        sys.exit(77)
-    unittest.main()
+    simulated.main("cc")

@@ -5,24 +5,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
+
+import simulated
 
 PRONY = os.environ["PRONY"]
 ITEMS = 3
 STEPS = 20_000
-
-
-def unavailable():
-    if shutil.which("valgrind") is None:
-        return "valgrind is not installed"
-    listed = json.loads(subprocess.run([PRONY, "list", "counters", "--probe", "--json"], check=True, capture_output=True,
-                                       text=True).stdout)
-    callgrind = next((entry for entry in listed if entry["name"] == "callgrind"), None)
-    if callgrind is None:
-        return "built without the provider callgrind"
-    return None if callgrind["available"] else callgrind["reason"]
 
 
 class Spin(unittest.TestCase):
@@ -61,8 +51,4 @@ class Spin(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    missing = unavailable()
-    if missing is not None:
-        print("skipped:", missing)
-        sys.exit(77)
-    unittest.main()
+    simulated.main()

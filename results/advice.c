@@ -93,14 +93,20 @@ static void name_say(FILE *out, const struct prony_view_cell *cell)
         (void)fprintf(out, " (%s)", wait);
 }
 
-/* How many at the front cannot be told from the first; 0: it has no interval. */
-static unsigned tied(const struct runner_up *found, unsigned n)
+/* Moves those that cannot be told from the first up behind it, the order kept: one with a wide interval may stand behind
+ * others that are told apart. How many, the first among them; 0: it has no interval. */
+static unsigned tied(struct runner_up *found, unsigned n)
 {
-    unsigned count = 0;
+    unsigned count = 1;
     if (isnan(found[0].figure.high))
         return 0;
-    for (unsigned i = 0; i < n; i++)
-        count += isnan(found[i].figure.low) || found[i].figure.low <= found[0].figure.high;
+    for (unsigned i = 1; i < n; i++) {
+        const struct runner_up one = found[i];
+        if (one.figure.low > found[0].figure.high)
+            continue;
+        memmove(&found[count + 1], &found[count], (i - count) * sizeof *found);
+        found[count++] = one;
+    }
     return count;
 }
 
@@ -115,7 +121,7 @@ static void figure_say(FILE *out, const struct prony_view_cell *cell, double ns,
 }
 
 /* "pipe (spin) is first with 1.2 us; next is fifo (spin), 1.15 times that". items: what a time is divided by. */
-static void ranking_say(FILE *out, const struct runner_up *found, unsigned n, bool bytes, bool per_item)
+static void ranking_say(FILE *out, struct runner_up *found, unsigned n, bool bytes, bool per_item)
 {
     double items = per_item ? prony_json_number(found[0].cell->json, "items") : 1;
     unsigned same = tied(found, n);

@@ -1,6 +1,6 @@
 /* One cell of a run as JSON: what it is, its raw samples, what its workers counted. */
 #include "measure/counters.h"
-#include "results/profile.h"
+#include "results/profile/profile.h"
 #include "stats/stats.h"
 
 #include <math.h>

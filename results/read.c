@@ -1,5 +1,5 @@
 /* Reading a report: from a file, or report.json in a folder. */
-#include "results/import.h"
+#include "results/import/import.h"
 
 #include <errno.h>
 #include <stdlib.h>

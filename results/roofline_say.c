@@ -1,5 +1,5 @@
 /* The roofline in words and as a section of the page. */
-#include "results/page.h"
+#include "results/page/page.h"
 #include "results/roofline.h"
 
 #include <math.h>

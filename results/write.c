@@ -1,6 +1,6 @@
 /* Writing: each file whole beside its place, then renamed over it; a failure leaves what was there before. */
 #include "results/model.h"
-#include "results/profile.h"
+#include "results/profile/profile.h"
 
 #include <dirent.h>
 #include <errno.h>

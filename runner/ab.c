@@ -1,5 +1,5 @@
 /* prony ab: a paired comparison of two commands. */
-#include "results/ab.h"
+#include "results/judge/ab.h"
 #include "base/log.h"
 #include "measure/simulate.h"
 #include "runner/command.h"

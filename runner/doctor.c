@@ -1,5 +1,5 @@
 /* prony doctor: what about this machine disturbs measurements. */
-#include "results/doctor.h"
+#include "results/doctor/doctor.h"
 #include "base/log.h"
 #include "runner/command.h"
 

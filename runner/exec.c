@@ -2,7 +2,7 @@
 #include "measure/exec.h"
 #include "base/log.h"
 #include "base/words.h"
-#include "results/doctor.h"
+#include "results/doctor/doctor.h"
 #include "results/exec.h"
 #include "runner/command.h"
 #include "runner/folder.h"

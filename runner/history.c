@@ -1,7 +1,7 @@
 /* The history page. */
 #include "runner/history.h"
 #include "base/log.h"
-#include "results/history.h"
+#include "results/judge/history.h"
 #include "runner/command.h"
 #include "runner/folder.h"
 

@@ -2,7 +2,7 @@
 #ifndef PRONY_RUNNER_JUDGE_H
 #define PRONY_RUNNER_JUDGE_H
 
-#include "results/compare.h"
+#include "results/judge/compare.h"
 
 struct runner_judging {
     double margin_percent;

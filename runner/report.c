@@ -1,6 +1,6 @@
 /* prony report: shows, exports and checks a report that is there. */
 #include "base/log.h"
-#include "results/history.h"
+#include "results/judge/history.h"
 #include "runner/command.h"
 #include "runner/folder.h"
 #include "runner/history.h"

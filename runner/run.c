@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "measure/measure.h"
 #include "measure/profile.h"
-#include "results/doctor.h"
+#include "results/doctor/doctor.h"
 #include "runner/command.h"
 #include "runner/folder.h"
 #include "runner/plan.h"

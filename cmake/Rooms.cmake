@@ -4,7 +4,7 @@ add_library(prony_flags INTERFACE)
 target_compile_definitions(prony_flags INTERFACE _GNU_SOURCE)
 target_include_directories(prony_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(prony_flags INTERFACE
-    -Wall -Wextra -Wshadow -Wpointer-arith -Wwrite-strings -Wvla -Wno-format-truncation
+    -Wall -Wextra -Wshadow -Wpointer-arith -Wwrite-strings -Wvla $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
     -fno-omit-frame-pointer
     $<$<BOOL:${PRONY_WERROR}>:-Werror>)

@@ -320,12 +320,13 @@ void prony_counters_note(struct prony_run *run)
 {
     const char *reasons[PRONY_EVENTS_MAX];
     size_t n = run->method.events.count < PRONY_EVENTS_MAX ? run->method.events.count : PRONY_EVENTS_MAX, missing = 0;
-    char note[256], more[32];
+    char note[256];
     for (size_t i = 0; i < n; i++) {
         reasons[i] = why_uncounted(run, i);
         missing += reasons[i] != NULL;
     }
     for (size_t i = 0; i < n; i++) {
+        char more[32] = "";
         unsigned others = 0;
         bool told = false;
         for (size_t j = 0; j < n && reasons[i] != NULL; j++)
@@ -335,7 +336,8 @@ void prony_counters_note(struct prony_run *run)
             }
         if (reasons[i] == NULL || told)
             continue;
-        (void)snprintf(more, sizeof more, others > 0 ? " and %u more" : "", others);
+        if (others > 0)
+            (void)snprintf(more, sizeof more, " and %u more", others);
         (void)snprintf(note, sizeof note, "not counted: %.80s%s: %s", run->method.events.item[i], more, reasons[i]);
         (void)prony_list_add(&run->notes, note, strlen(note));
         if (missing == n)

@@ -147,14 +147,16 @@ static int placement_check(const json_t *cell, const char *id, struct prony_list
     json_t *bound = json_object_get(placement, "bound");
     size_t i;
     int code = 0;
-    if (json_array_size(json_object_get(placement, "pus")) != (size_t)prony_json_number(cell, "workers"))
+    if (json_array_size(json_object_get(placement, "pus")) != prony_json_whole(cell, "workers"))
         code |= find(findings, "%s: the placement does not have one PU a worker", id);
-    json_array_foreach(json_object_get(placement, "pus"), i,
-                       pu) if (json_is_true(json_object_get(placement, "binding")) && i < json_array_size(bound) &&
-                               json_is_integer(json_array_get(bound, i)) &&
-                               json_integer_value(json_array_get(bound, i)) != json_integer_value(pu)) code |=
-        find(findings, "%s: worker %zu was to sit on PU %lld and sat on %lld", id, i, (long long)json_integer_value(pu),
-             (long long)json_integer_value(json_array_get(bound, i)));
+    json_array_foreach(json_object_get(placement, "pus"), i, pu)
+    {
+        const json_t *sat = json_array_get(bound, i);
+        if (json_is_true(json_object_get(placement, "binding")) && json_is_integer(sat) &&
+            json_integer_value(sat) != json_integer_value(pu))
+            code |= find(findings, "%s: worker %zu was to sit on PU %lld and sat on %lld", id, i,
+                         (long long)json_integer_value(pu), (long long)json_integer_value(sat));
+    }
     return code;
 }
 

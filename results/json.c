@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,13 @@ double prony_json_number(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
     return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+unsigned prony_json_whole(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    const json_int_t whole = json_is_integer(value) ? json_integer_value(value) : -1;
+    return whole >= 0 && whole < UINT_MAX ? (unsigned)whole : UINT_MAX;
 }
 
 const char *prony_json_string(const json_t *object, const char *key)

@@ -27,6 +27,8 @@ json_t *prony_json_pair(double low, double high);
 /* A member's number (NaN when absent or null) or string ("" then). */
 double prony_json_number(const json_t *object, const char *key);
 const char *prony_json_string(const json_t *object, const char *key);
+/* A member that is a count; UINT_MAX when it is none. */
+unsigned prony_json_whole(const json_t *object, const char *key);
 /* One of a pair's ends. */
 double prony_json_end(const json_t *object, const char *key, size_t end);
 /* A whole file's bytes, at most 256 MiB; freed by the caller. */

@@ -100,8 +100,8 @@ const json_t *prony_roofline_highest(const json_t *ceilings, const char *kind, c
     json_array_foreach(ceilings, i, ceiling)
     {
         const char *precision = prony_json_string(ceiling, "precision");
-        if (strcmp(prony_json_string(ceiling, "kind"), kind) != 0 ||
-            (unsigned)prony_json_number(ceiling, "workers") != workers || strcmp(precision, "float") == 0 ||
+        if (strcmp(prony_json_string(ceiling, "kind"), kind) != 0 || prony_json_whole(ceiling, "workers") != workers ||
+            strcmp(precision, "float") == 0 ||
             (level != NULL && strcmp(prony_json_string(ceiling, "level"), level) != 0))
             continue;
         if (highest == NULL || prony_json_number(ceiling, "rate") > prony_json_number(highest, "rate"))
@@ -117,7 +117,7 @@ unsigned prony_roofline_workers(const json_t *ceilings, unsigned *workers, unsig
     size_t i;
     json_array_foreach(ceilings, i, ceiling)
     {
-        unsigned count = (unsigned)prony_json_number(ceiling, "workers"), at = 0;
+        unsigned count = prony_json_whole(ceiling, "workers"), at = 0;
         while (at < n && workers[at] < count)
             at++;
         if ((at < n && workers[at] == count) || n == room)

@@ -78,7 +78,7 @@ static void axes_fit(const json_t *ceilings, struct panel *panel)
     json_array_foreach(ceilings, i, ceiling)
     {
         bool flops = strcmp(prony_json_string(ceiling, "kind"), "compute") == 0;
-        if ((unsigned)prony_json_number(ceiling, "workers") != panel->workers)
+        if (prony_json_whole(ceiling, "workers") != panel->workers)
             continue;
         most = flops ? fmax(most, rate_of(ceiling)) : most;
         least = flops ? fmin(least, rate_of(ceiling)) : least;
@@ -115,7 +115,7 @@ static void peaks_say(FILE *gp, const json_t *ceilings, const struct panel *pane
         double rate = rate_of(ceiling);
         bool single = strcmp(prony_json_string(ceiling, "precision"), "float") == 0;
         if (strcmp(prony_json_string(ceiling, "kind"), "compute") != 0 ||
-            (unsigned)prony_json_number(ceiling, "workers") != panel->workers)
+            prony_json_whole(ceiling, "workers") != panel->workers)
             continue;
         line_say(gp, fmax(panel->left, rate / fastest), rate, panel->right, rate, peak_colour, ceiling == highest);
         (void)fprintf(gp,

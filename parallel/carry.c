@@ -334,13 +334,13 @@ int prony_carry_submit(struct prony_carry *carry, const struct prony_task *tasks
     for (unsigned i = 0; i < n; i++) {
         struct prony_task task = tasks[i];
         int code = crew->broken != 0 || has_room(carry) ? crew->broken : await(carry, has_room, carry, UINT64_MAX);
-        task.ticket = prony_future_queue(crew, task.future, ++crew->ticket);
+        task.ticket = prony_future_queue(crew, task.future, prony_crew_ticket(crew));
         if (code == 0) {
             queue_last(carry, &task);
             continue;
         }
         for (; i < n; i++) {
-            task.ticket = prony_future_queue(crew, tasks[i].future, ++crew->ticket);
+            task.ticket = prony_future_queue(crew, tasks[i].future, prony_crew_ticket(crew));
             (void)prony_future_end(crew, tasks[i].future, task.ticket, PRONY_QUEUED, code);
         }
         return code;
@@ -374,6 +374,16 @@ int prony_carry_wait(struct prony_carry *carry, const uint64_t *futures, unsigne
     if (need > n)
         return -EINVAL;
     return enough(&wanted) ? 0 : await(carry, enough, &wanted, prony_deadline(timeout_ns));
+}
+
+static bool is_listed(void *context)
+{
+    return prony_crew_listed(&((struct prony_carry *)context)->crew, false);
+}
+
+int prony_carry_await_listed(struct prony_carry *carry, uint64_t deadline)
+{
+    return await(carry, is_listed, carry, deadline);
 }
 
 int prony_carry_cancel(struct prony_carry *carry, uint64_t future, int stop)

@@ -6,7 +6,7 @@
 #ifndef PRONY_PARALLEL_CREW_H
 #define PRONY_PARALLEL_CREW_H
 
-#include <prony/pool.h>
+#include <prony/executor.h>
 #include <prony/sync.h>
 
 #include <pthread.h>
@@ -16,11 +16,13 @@
 
 #define PRONY_NOBODY (UINT32_MAX - 1u) /* future->worker while nobody has claimed it */
 
-/* Marks in the upper bits of a future's state: who is to be woken when it is DONE. */
+/* Marks in the upper bits of a future's state: who is to be told when it is DONE. */
+#define PRONY_MARK_LISTED 0x20000000u  /* the caller, in the hall's list; kept until the caller took it from there */
 #define PRONY_MARK_BELL 0x40000000u    /* the caller, at the hall's bell */
 #define PRONY_MARK_SLEEPER 0x80000000u /* a worker, on the state word itself */
-#define PRONY_MARKS (PRONY_MARK_BELL | PRONY_MARK_SLEEPER)
-#define PRONY_TICKETS 0x0fffffffu
+#define PRONY_MARKS (PRONY_MARK_LISTED | PRONY_MARK_BELL | PRONY_MARK_SLEEPER)
+#define PRONY_TICKETS 0x07ffffffu
+#define PRONY_LISTED (PRONY_MARK_LISTED >> 2) /* beside a ticket: that mark for its future */
 
 /* Phases of a call to a gang; in the two low bits of desk->call, above them the number of the gang. */
 enum { PRONY_CALL_NONE, PRONY_CALLED, PRONY_CALL_RUNS, PRONY_CALL_DONE };
@@ -47,6 +49,7 @@ struct prony_hall {
     alignas(64) uint32_t bell; /* futex: the caller sleeps on it */
     uint32_t caller_waits;
     uint32_t wants_room; /* the caller waits until queues move */
+    alignas(64) uint64_t ended; /* listed futures that are DONE, the last one first, by their `outer`; 0: none */
     alignas(64) uint32_t closing;
     uint32_t parked;
     uint32_t roles;
@@ -106,6 +109,8 @@ struct prony_crew {
     alignas(64) struct prony_mate *mates;
     unsigned polls, early_deaths;
     uint32_t gangs, ticket;
+    uint32_t listing; /* PRONY_LISTED while tasks are queued whose end is to be listed */
+    bool grouped;     /* a group takes from the list */
     bool draining; /* the caller looks again and again: not every end of a task is told */
     int broken;    /* workers cannot be replaced any more: why */
 };
@@ -122,6 +127,7 @@ struct prony_slot *prony_crew_slot(const struct prony_crew *crew, unsigned index
 
 /* idle.c: sleeping and waking */
 uint64_t prony_deadline(int64_t timeout_ns);
+int64_t prony_left(uint64_t deadline); /* a timeout again */
 void prony_crew_rest(struct prony_body *me);
 void prony_crew_wake(struct prony_crew *crew, unsigned index);
 void prony_crew_wake_some(struct prony_crew *crew, unsigned n);
@@ -136,6 +142,8 @@ int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool s
 int prony_crew_park(struct prony_crew *crew, int parked);
 bool prony_crew_all_rest(void *crew, bool sleep); /* for await: no worker is awake */
 
+struct prony_crew *prony_executor_crew(struct prony_executor *executor); /* executor.c */
+
 /* gang.c */
 int prony_crew_gang(struct prony_crew *crew, const struct prony_task *task, unsigned roles, int *status,
                     int64_t timeout_ns);
@@ -146,12 +154,22 @@ int prony_crew_stopped(struct prony_worker *worker);
 
 /* future.c */
 struct prony_future *prony_crew_future(const struct prony_crew *crew, uint64_t off);
+/* The next ticket of the caller, for prony_future_queue. */
+static inline uint32_t prony_crew_ticket(struct prony_crew *crew)
+{
+    crew->ticket = (crew->ticket + 1) & PRONY_TICKETS;
+    return crew->ticket | crew->listing;
+}
 uint32_t prony_future_queue(struct prony_crew *crew, uint64_t off, uint32_t ticket);
 bool prony_future_claim(struct prony_body *me, const struct prony_task *task);
 void prony_future_run(struct prony_body *me, const struct prony_task *task); /* a claimed one, to its end */
 bool prony_future_end(struct prony_crew *crew, uint64_t off, uint32_t ticket, enum prony_phase from, int status);
 bool prony_future_lost(struct prony_crew *crew, unsigned index, int code);
 int prony_crew_wait(struct prony_crew *crew, const uint64_t *futures, unsigned n, unsigned need, int64_t timeout_ns);
+/* Takes the listed futures that are DONE: the offset of the one that ended first, the next one's in its `outer`. A listed
+ * future is used again only after that. Each comes exactly once, whoever died at which instruction. */
+uint64_t prony_crew_collect(struct prony_crew *crew);
+bool prony_crew_listed(void *crew, bool sleep); /* for await: is there one to take? */
 bool prony_crew_idle(const struct prony_crew *crew); /* no worker holds a task */
 void prony_future_sleep(struct prony_future *future, int64_t timeout_ns);
 int prony_crew_cancel(struct prony_crew *crew, uint64_t future, int stop);

@@ -37,6 +37,11 @@ static struct queue *queue_of(const struct prony_body *me)
     return ((struct prony_executor *)me->crew->owner)->queue;
 }
 
+struct prony_crew *prony_executor_crew(struct prony_executor *executor)
+{
+    return &executor->crew;
+}
+
 uint64_t prony_executor_area(unsigned workers)
 {
     return ((prony_crew_area(workers) + 63u) & ~UINT64_C(63)) + sizeof(struct queue);
@@ -242,7 +247,7 @@ static int queue_up(struct prony_executor *executor, const struct prony_task *ta
         lock(queue, CALLER, crew);
         while (run < BATCH && *done + run < n && queue->tail - queue->head < QUEUE) {
             const struct prony_task *task = &tasks[*done + run++];
-            (void)put(queue, task, prony_future_queue(crew, task->future, ++crew->ticket));
+            (void)put(queue, task, prony_future_queue(crew, task->future, prony_crew_ticket(crew)));
         }
         unlock(queue);
         *done += run;
@@ -258,7 +263,7 @@ int prony_executor_submit(struct prony_executor *executor, const struct prony_ta
     unsigned done;
     int code = queue_up(executor, tasks, n, &done, UINT64_MAX);
     for (; code != 0 && done < n; done++) {
-        uint32_t ticket = prony_future_queue(&executor->crew, tasks[done].future, ++executor->crew.ticket);
+        uint32_t ticket = prony_future_queue(&executor->crew, tasks[done].future, prony_crew_ticket(&executor->crew));
         (void)prony_future_end(&executor->crew, tasks[done].future, ticket, PRONY_QUEUED, code);
     }
     return code;
@@ -282,12 +287,6 @@ static struct prony_task chunk_of(const struct progress *map, int64_t k)
     return part;
 }
 
-static int64_t left_ns(uint64_t deadline)
-{
-    uint64_t now = deadline == UINT64_MAX ? 0 : prony_deadline(0);
-    return deadline == UINT64_MAX ? -1 : deadline > now ? (int64_t)(deadline - now) : 0;
-}
-
 /* Waits for what is under way, all of it at the end of the map and else half a window, and takes it in order. One wait
  * for many: a caller that looked at chunk after chunk would keep a processor from the workers. */
 static int collect(struct progress *map)
@@ -299,7 +298,7 @@ static int collect(struct progress *map)
         n = WINDOW / 2;
     for (int64_t k = 0; k < n; k++)
         futures[k] = chunk_of(map, map->got + k).future;
-    code = prony_crew_wait(&map->executor->crew, futures, (unsigned)n, (unsigned)n, left_ns(map->deadline));
+    code = prony_crew_wait(&map->executor->crew, futures, (unsigned)n, (unsigned)n, prony_left(map->deadline));
     for (int64_t k = 0; k < n && code == 0; k++, map->got++) {
         const struct prony_task part = chunk_of(map, map->got);
         const struct prony_future *future = prony_crew_future(&map->executor->crew, part.future);
@@ -330,7 +329,7 @@ static int await_chunks(struct prony_executor *executor, uint64_t deadline)
     for (unsigned i = 0; i < WINDOW && code == 0; i++) {
         uint64_t off = executor->crew.chunks.off + i * sizeof(struct prony_future);
         if (prony_future_phase(prony_crew_future(&executor->crew, off)) != PRONY_FREE)
-            code = prony_crew_wait(&executor->crew, &off, 1, 1, left_ns(deadline));
+            code = prony_crew_wait(&executor->crew, &off, 1, 1, prony_left(deadline));
     }
     return code;
 }

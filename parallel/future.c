@@ -23,12 +23,13 @@ struct prony_future *prony_crew_future(const struct prony_crew *crew, uint64_t o
 uint32_t prony_future_queue(struct prony_crew *crew, uint64_t off, uint32_t ticket)
 {
     struct prony_future *future = prony_crew_future(crew, off);
+    const uint32_t mark = (ticket & PRONY_LISTED) << 2;
     ticket &= PRONY_TICKETS;
     __atomic_store_n(&future->worker, PRONY_NOBODY, __ATOMIC_RELAXED);
     future->generation = 0;
     future->queued_ns = crew->policy.times ? prony_now_ns() : 0;
     future->begun_ns = future->ended_ns = future->done_ns = 0;
-    __atomic_store_n(&future->state, ticket << 2 | PRONY_QUEUED, __ATOMIC_RELEASE);
+    __atomic_store_n(&future->state, mark | ticket << 2 | PRONY_QUEUED, __ATOMIC_RELEASE);
     return ticket;
 }
 
@@ -79,6 +80,16 @@ void prony_future_run(struct prony_body *me, const struct prony_task *task)
     __atomic_store_n(&me->desk->intent, 0, __ATOMIC_RELEASE);
 }
 
+static void list(struct prony_crew *crew, struct prony_future *future, uint64_t off)
+{
+    uint64_t *ended = &crew->hall->ended, last = __atomic_load_n(ended, __ATOMIC_RELAXED);
+    do
+        __atomic_store_n(&future->outer, last, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(ended, &last, off, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    if (last == 0)
+        prony_crew_tell(crew);
+}
+
 /* Moves a future from a phase to DONE and wakes who waits for it; false when it is no longer in that phase. */
 bool prony_future_end(struct prony_crew *crew, uint64_t off, uint32_t ticket, enum prony_phase from, int status)
 {
@@ -99,10 +110,15 @@ bool prony_future_end(struct prony_crew *crew, uint64_t off, uint32_t ticket, en
     do {
         if ((seen & ~PRONY_MARKS) != expected)
             return false;
-    } while (!__atomic_compare_exchange_n(&future->state, &seen, ticket << 2 | PRONY_DONE, 0, __ATOMIC_SEQ_CST,
+    } while (!__atomic_compare_exchange_n(&future->state, &seen,
+                                          (seen & PRONY_MARK_LISTED) | ticket << 2 | PRONY_DONE, 0, __ATOMIC_SEQ_CST,
                                           __ATOMIC_ACQUIRE));
+    if ((seen & PRONY_MARKS) == 0)
+        return true;
     if ((seen & PRONY_MARK_SLEEPER) != 0)
         prony_futex_wake(&future->state, INT_MAX);
+    if ((seen & PRONY_MARK_LISTED) != 0)
+        list(crew, future, off);
     if ((seen & PRONY_MARK_BELL) != 0)
         prony_crew_ring(crew);
     return true;
@@ -118,6 +134,28 @@ void prony_future_sleep(struct prony_future *future, int64_t timeout_ns)
             seen |= PRONY_MARK_SLEEPER;
     if ((seen & 3u) != PRONY_DONE)
         (void)prony_futex_wait(&future->state, seen, timeout_ns);
+}
+
+uint64_t prony_crew_collect(struct prony_crew *crew)
+{
+    uint64_t at = __atomic_exchange_n(&crew->hall->ended, 0, __ATOMIC_SEQ_CST), first = 0;
+    while (at != 0) {
+        struct prony_future *future = prony_crew_future(crew, at);
+        const uint64_t before = __atomic_load_n(&future->outer, __ATOMIC_RELAXED);
+        const uint32_t state = __atomic_load_n(&future->state, __ATOMIC_ACQUIRE);
+        __atomic_store_n(&future->state, state & ~PRONY_MARK_LISTED, __ATOMIC_RELAXED);
+        __atomic_store_n(&future->outer, first, __ATOMIC_RELAXED);
+        first = at;
+        at = before;
+    }
+    return first;
+}
+
+bool prony_crew_listed(void *context, bool sleep)
+{
+    const struct prony_crew *crew = context;
+    (void)sleep;
+    return __atomic_load_n(&crew->hall->ended, __ATOMIC_SEQ_CST) != 0;
 }
 
 bool prony_crew_idle(const struct prony_crew *crew)
@@ -163,10 +201,29 @@ static bool fail_one(struct prony_crew *crew, unsigned index, uint64_t off, int 
     return true;
 }
 
+/* A worker that died between the last step of a task and its place in the list: lists the future if it is not there. */
+static void list_once(struct prony_crew *crew, unsigned index, uint64_t off)
+{
+    struct prony_future *future = prony_crew_future(crew, off);
+    const uint32_t state = __atomic_load_n(&future->state, __ATOMIC_SEQ_CST);
+    uint64_t at = __atomic_load_n(&crew->hall->ended, __ATOMIC_SEQ_CST);
+    if ((state & 3u) != PRONY_DONE || (state & PRONY_MARK_LISTED) == 0 || future->worker != index ||
+        future->generation != crew->mates[index].generation)
+        return;
+    while (at != 0 && at != off) /* only the caller takes from the list, so what is behind its head stays */
+        at = __atomic_load_n(&prony_crew_future(crew, at)->outer, __ATOMIC_ACQUIRE);
+    if (at == 0)
+        list(crew, future, off);
+}
+
 bool prony_future_lost(struct prony_crew *crew, unsigned index, int code)
 {
     struct prony_slot *slot = prony_crew_slot(crew, index);
     struct prony_desk *desk = &crew->desks[index];
+    if (desk->intent != 0 && slot->held == desk->intent) /* `outer` is read before the end gives it another meaning */
+        slot->held = prony_crew_future(crew, desk->intent)->outer;
+    if (desk->intent != 0)
+        list_once(crew, index, desk->intent);
     if (desk->intent != 0 && !fail_one(crew, index, desk->intent, code))
         return false;
     desk->intent = 0;

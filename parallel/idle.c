@@ -16,6 +16,12 @@ uint64_t prony_deadline(int64_t timeout_ns)
     return timeout_ns < 0 || timeout_ns > INT64_MAX / 2 ? UINT64_MAX : prony_now_ns() + (uint64_t)timeout_ns;
 }
 
+int64_t prony_left(uint64_t deadline)
+{
+    const uint64_t now = deadline == UINT64_MAX ? 0 : prony_now_ns();
+    return deadline == UINT64_MAX ? -1 : deadline > now ? (int64_t)(deadline - now) : 0;
+}
+
 void prony_crew_rest(struct prony_body *me)
 {
     struct prony_hall *hall = me->crew->hall;

@@ -204,7 +204,7 @@ static unsigned choose(struct prony_pool *pool)
 static void refuse(struct prony_pool *pool, const struct prony_task *tasks, unsigned n, int code)
 {
     for (unsigned i = 0; i < n; i++) {
-        uint32_t ticket = prony_future_queue(&pool->crew, tasks[i].future, ++pool->crew.ticket);
+        uint32_t ticket = prony_future_queue(&pool->crew, tasks[i].future, prony_crew_ticket(&pool->crew));
         (void)prony_future_end(&pool->crew, tasks[i].future, ticket, PRONY_QUEUED, code);
     }
 }
@@ -233,7 +233,7 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
             uint32_t ticket;
             if (k + AHEAD < n)
                 prony_fetch_to_write(prony_crew_future(&pool->crew, tasks[k + AHEAD].future));
-            ticket = prony_future_queue(&pool->crew, tasks[k].future, ++pool->crew.ticket);
+            ticket = prony_future_queue(&pool->crew, tasks[k].future, prony_crew_ticket(&pool->crew));
             prony_task_store(&pool->inbox[i].entry[tail % PRONY_INBOX], &tasks[k], ticket | lap);
         }
         if (!prony_crew_beside(&pool->crew, i))

@@ -42,7 +42,7 @@ enum prony_phase { PRONY_FREE, PRONY_QUEUED, PRONY_RUNNING, PRONY_DONE };
 /* The outcome of one task. Lives in the arena, 64-byte aligned, owned by the submitter; reusable once DONE.
  * Written by the engine and the worker; read by anyone. Times are CLOCK_MONOTONIC nanoseconds, 0 where not taken. */
 struct prony_future {
-    uint32_t state;      /* futex word: ticket << 2 | phase; the two upper bits are the engine's, who is to be woken.
+    uint32_t state;      /* futex word: ticket << 2 | phase; the three upper bits are the engine's, who is to be told.
                              Only through __atomic built-ins (C++ reads this header).
                              Whoever moves it QUEUED -> RUNNING runs the task; a cancelled task goes QUEUED -> DONE. */
     int32_t status;      /* valid when DONE: 0, the kernel's -errno, -ECANCELED, or -(1000 + signal) of a dead worker */

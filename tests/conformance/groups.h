@@ -129,7 +129,8 @@ static inline int open_group(struct cell *cell, struct prony_span futures, struc
     return prony_carry_group(cell->of.carry, futures, group, error);
 }
 
-static inline void begin(struct cell *cell, const struct engine *engine, unsigned workers, unsigned futures)
+static inline void begin_with(struct cell *cell, const struct engine *engine, const struct prony_kernel *its,
+                              unsigned workers, unsigned futures)
 {
     struct prony_error error = {0, ""};
     struct prony_wish wish = {workers, prony_pool_area(workers), sizeof(struct board), futures};
@@ -137,7 +138,7 @@ static inline void begin(struct cell *cell, const struct engine *engine, unsigne
     cell->engine = engine;
     if (engine->kind == EXECUTOR)
         wish.area = prony_executor_area(workers);
-    assert_int_equal(prony_ground_make(&cell->ground, kernels, &wish, &error), 0);
+    assert_int_equal(prony_ground_make(&cell->ground, its, &wish, &error), 0);
     if (engine->kind == CARRIED) {
         cell->ground.setup.carrier = (const struct prony_channel *)prony_registry_find(PRONY_CHANNEL, "pipe", &error);
         assert_non_null(cell->ground.setup.carrier);
@@ -147,6 +148,11 @@ static inline void begin(struct cell *cell, const struct engine *engine, unsigne
     open_engine(cell);
     if (open_group(cell, cell->ground.futures, &cell->group, &error) != 0)
         fail_msg("%s: %s", engine->name, error.text);
+}
+
+static inline void begin(struct cell *cell, const struct engine *engine, unsigned workers, unsigned futures)
+{
+    begin_with(cell, engine, kernels, workers, futures);
 }
 
 static inline void open_gate(struct cell *cell)
@@ -243,16 +249,17 @@ static inline int must_not_be_called(void *context, uint64_t handle, const struc
     return 0;
 }
 
-static inline int of_each_engine(const struct CMUnitTest *statements, size_t n)
+static const struct engine engines[] = {
+    {"pool of processes", POOL, PRONY_PROCESSES},     {"executor of processes", EXECUTOR, PRONY_PROCESSES},
+    {"carried pool", CARRIED, PRONY_PROCESSES},       {"pool of threads", POOL, PRONY_THREADS},
+    {"executor of threads", EXECUTOR, PRONY_THREADS},
+};
+
+static inline int of_engines(const struct CMUnitTest *statements, size_t n, size_t from, size_t to)
 {
-    static const struct engine engines[] = {
-        {"pool of threads", POOL, PRONY_THREADS},         {"pool of processes", POOL, PRONY_PROCESSES},
-        {"executor of threads", EXECUTOR, PRONY_THREADS}, {"executor of processes", EXECUTOR, PRONY_PROCESSES},
-        {"carried pool", CARRIED, PRONY_PROCESSES},
-    };
     struct CMUnitTest tests[40];
     int failed = 0;
-    for (size_t k = 0; k < sizeof engines / sizeof *engines; k++) {
+    for (size_t k = from; k < to; k++) {
         for (size_t i = 0; i < n; i++) {
             tests[i] = statements[i];
             tests[i].initial_state = (void *)(uintptr_t)&engines[k];

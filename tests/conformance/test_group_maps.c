@@ -355,5 +355,5 @@ int main(void)
         cmocka_unit_test(iterators_and_their_tasks_may_fail),
         cmocka_unit_test(map_of_results_has_a_limit),
     };
-    return of_each_engine(statements, sizeof statements / sizeof *statements);
+    return of_engines(statements, sizeof statements / sizeof *statements, 0, 5);
 }

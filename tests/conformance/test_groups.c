@@ -491,5 +491,5 @@ int main(void)
         cmocka_unit_test(close_tells_of_failing_callbacks),
         cmocka_unit_test(one_group_at_a_time),
     };
-    return of_each_engine(statements, sizeof statements / sizeof *statements);
+    return of_engines(statements, sizeof statements / sizeof *statements, 0, 5);
 }

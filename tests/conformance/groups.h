@@ -140,6 +140,7 @@ static inline void begin_with(struct cell *cell, const struct engine *engine, co
         wish.area = prony_executor_area(workers);
     assert_int_equal(prony_ground_make(&cell->ground, its, &wish, &error), 0);
     if (engine->kind == CARRIED) {
+        (void)signal(SIGPIPE, SIG_IGN); /* as cell hosts do */
         cell->ground.setup.carrier = (const struct prony_channel *)prony_registry_find(PRONY_CHANNEL, "pipe", &error);
         assert_non_null(cell->ground.setup.carrier);
         assert_int_equal(prony_params_init(&cell->carrier, cell->ground.setup.carrier->head.options, &error), 0);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/params.h"
 #include "parallel/carry_lane.h"
+#include "parallel/group.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -376,16 +377,6 @@ int prony_carry_wait(struct prony_carry *carry, const uint64_t *futures, unsigne
     return enough(&wanted) ? 0 : await(carry, enough, &wanted, prony_deadline(timeout_ns));
 }
 
-static bool is_listed(void *context)
-{
-    return prony_crew_listed(&((struct prony_carry *)context)->crew, false);
-}
-
-int prony_carry_await_listed(struct prony_carry *carry, uint64_t deadline)
-{
-    return await(carry, is_listed, carry, deadline);
-}
-
 int prony_carry_cancel(struct prony_carry *carry, uint64_t future, int stop)
 {
     int code = prony_crew_cancel(&carry->crew, future, 0);
@@ -397,6 +388,32 @@ int prony_carry_cancel(struct prony_carry *carry, uint64_t future, int stop)
             return prony_crew_future(&carry->crew, future)->status == -ECANCELED ? 0 : -EALREADY;
     }
     return code;
+}
+
+/* Groups */
+
+static int submit_carry(void *owner, const struct prony_task *tasks, unsigned n)
+{
+    return prony_carry_submit(owner, tasks, n);
+}
+static int cancel_carry(void *owner, uint64_t future, int stop)
+{
+    return prony_carry_cancel(owner, future, stop);
+}
+static bool is_listed(void *carry)
+{
+    return prony_crew_listed(&((struct prony_carry *)carry)->crew, false);
+}
+static int await_carry(void *owner, uint64_t deadline)
+{
+    return await(owner, is_listed, owner, deadline);
+}
+static const struct prony_drive carry_drive = {PRONY_CARRY_QUEUE / 2, submit_carry, cancel_carry, await_carry};
+
+int prony_carry_group(struct prony_carry *carry, struct prony_span futures, struct prony_group **group,
+                      struct prony_error *error)
+{
+    return prony_group_make(&carry_drive, carry, &carry->crew, futures, group, error);
 }
 
 /* Opening and closing */

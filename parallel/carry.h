@@ -27,8 +27,6 @@ int prony_carry_map(struct prony_carry *carry, const struct prony_task *task, in
 int prony_carry_submit(struct prony_carry *carry, const struct prony_task *tasks, unsigned n);
 int prony_carry_wait(struct prony_carry *carry, const uint64_t *futures, unsigned n, unsigned need, int64_t timeout_ns);
 int prony_carry_cancel(struct prony_carry *carry, uint64_t future, int stop);
-/* Returns when a listed future is DONE, or -ETIMEDOUT, or why the crew is broken. */
-int prony_carry_await_listed(struct prony_carry *carry, uint64_t deadline);
 /* As prony_pool_group. */
 int prony_carry_group(struct prony_carry *carry, struct prony_span futures, struct prony_group **group,
                       struct prony_error *error);

@@ -1,6 +1,4 @@
 /* The calls of a group: opening it over each engine, submitting, waiting, asking, closing. */
-#include "parallel/carry.h"
-#include "parallel/carry_lane.h"
 #include "parallel/group.h"
 #include "parallel/pool.h"
 
@@ -9,7 +7,7 @@
 #include <stdlib.h>
 
 #define LOOK_NS 1000000
-#define QUEUED_MOST 512u /* half of what the queues of the executor and of a carried pool hold */
+#define QUEUED_MOST 512u /* half of what the executor's queue holds */
 
 /* Openings */
 
@@ -57,26 +55,6 @@ int prony_executor_group(struct prony_executor *executor, struct prony_span futu
                          struct prony_error *error)
 {
     return prony_group_make(&executor_drive, executor, prony_executor_crew(executor), futures, group, error);
-}
-
-static int submit_carry(void *owner, const struct prony_task *tasks, unsigned n)
-{
-    return prony_carry_submit(owner, tasks, n);
-}
-static int cancel_carry(void *owner, uint64_t future, int stop)
-{
-    return prony_carry_cancel(owner, future, stop);
-}
-static int await_carry(void *owner, uint64_t deadline)
-{
-    return prony_carry_await_listed(owner, deadline);
-}
-static const struct prony_drive carry_drive = {QUEUED_MOST, submit_carry, cancel_carry, await_carry};
-
-int prony_carry_group(struct prony_carry *carry, struct prony_span futures, struct prony_group **group,
-                      struct prony_error *error)
-{
-    return prony_group_make(&carry_drive, carry, &carry->crew, futures, group, error);
 }
 
 /* Submitting */

@@ -24,6 +24,11 @@ class Examples(unittest.TestCase):
     def test_memory(self):
         self.assertEqual(run("memory"), "after a process: plain 0, value 1\nafter a thread: plain 1, value 2\n")
 
+    def test_deadline(self):
+        said = run("deadline", "2000").splitlines()
+        self.assertEqual(sorted(said), ["1 ms: done", "2 ms: done", "60000 ms: Connection timed out"])
+        self.assertEqual(said[-1], "60000 ms: Connection timed out")  # as they end, and nothing waits behind it
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -301,6 +301,21 @@ static void settle(struct prony_group *group, struct prony_seat *seat, const str
     }
 }
 
+/* All but the state, which a worker that came too late may still be looking at. */
+static struct prony_future outcome_of(const struct prony_future *future)
+{
+    return (struct prony_future){
+        .status = future->status,
+        .worker = future->worker,
+        .generation = future->generation,
+        .value = future->value,
+        .queued_ns = future->queued_ns,
+        .begun_ns = future->begun_ns,
+        .ended_ns = future->ended_ns,
+        .done_ns = future->done_ns,
+    };
+}
+
 static void collect(struct prony_group *group)
 {
     uint64_t at = prony_crew_listed(group->crew, false) ? prony_crew_collect(group->crew) : 0;
@@ -311,7 +326,7 @@ static void collect(struct prony_group *group)
         at = next;
         if (i < group->nseats && (group->seats[i].record != NULL || group->seats[i].behind)) {
             struct prony_seat *seat = &group->seats[i];
-            struct prony_future outcome = *future;
+            struct prony_future outcome = outcome_of(future);
             if (outcome.status == -ECANCELED && seat->verdict != 0)
                 outcome.status = seat->verdict;
             group->empty[group->nempty++] = (unsigned)i;

@@ -46,7 +46,7 @@ static void late_while_they_run(void **state)
     for (unsigned i = 0; i < 300; i++)
         assert_int_equal(status_of(&cell, handles[i]), 0);
     assert_int_equal(prony_group_result(cell.group, submit(&cell, SQUARE, 5, NULL), NULL, LONG_NS), 0);
-    if (board(&cell)->begun == 1)
+    if (__atomic_load_n(&board(&cell)->begun, __ATOMIC_SEQ_CST) == 1)
         assert_int_equal(prony_group_stuck(cell.group), cell.engine->staff == PRONY_THREADS ? 1 : 0);
     open_gate(&cell);
     await_unstuck(&cell);
@@ -58,7 +58,6 @@ static void late_while_they_run(void **state)
 static void all_workers_stuck(void **state)
 {
     struct cell cell;
-    const struct prony_terms terms = {.limit_ns = 1000000};
     struct prony_task task;
     struct prony_error error = {0, ""};
     uint64_t handle, left;
@@ -79,7 +78,8 @@ static void all_workers_stuck(void **state)
     open_gate(&cell);
     assert_int_equal(prony_group_wait(cell.group, NULL, 0, PRONY_ALL_COMPLETED, LONG_NS), 0);
     __atomic_store_n(&board(&cell)->gate, 0, __ATOMIC_SEQ_CST);
-    for (unsigned tries = 0; tries < 1000 && prony_group_stuck(cell.group) < WORKERS; tries++) {
+    for (int64_t tries = 1; tries < 1000 && prony_group_stuck(cell.group) < WORKERS; tries++) {
+        const struct prony_terms terms = {.limit_ns = tries * 1000000}; /* it must begin before */
         handle = submit(&cell, HOLD, 20, &terms);
         assert_int_equal(prony_group_result(cell.group, handle, NULL, LONG_NS), -ETIMEDOUT);
         if (cell.engine->staff == PRONY_PROCESSES)

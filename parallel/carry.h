@@ -7,8 +7,8 @@
 #ifndef PRONY_PARALLEL_CARRY_H
 #define PRONY_PARALLEL_CARRY_H
 
-#include <prony/plugin/channel.h>
 #include <prony/group.h>
+#include <prony/plugin/channel.h>
 
 struct prony_carry;
 

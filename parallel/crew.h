@@ -48,7 +48,7 @@ struct prony_desk {
 struct prony_hall {
     alignas(64) uint32_t bell; /* futex: the caller sleeps on it */
     uint32_t caller_waits;
-    uint32_t wants_room; /* the caller waits until queues move */
+    uint32_t wants_room;        /* the caller waits until queues move */
     alignas(64) uint64_t ended; /* listed futures that are DONE, the last one first, by their `outer`; 0: none */
     alignas(64) uint32_t closing;
     uint32_t parked;
@@ -111,8 +111,8 @@ struct prony_crew {
     uint32_t gangs, ticket;
     uint32_t listing; /* PRONY_LISTED while tasks are queued whose end is to be listed */
     bool grouped;     /* a group takes from the list */
-    bool draining; /* the caller looks again and again: not every end of a task is told */
-    int broken;    /* workers cannot be replaced any more: why */
+    bool draining;    /* the caller looks again and again: not every end of a task is told */
+    int broken;       /* workers cannot be replaced any more: why */
 };
 
 /* crew.c: life */
@@ -169,7 +169,7 @@ int prony_crew_wait(struct prony_crew *crew, const uint64_t *futures, unsigned n
 /* Takes the listed futures that are DONE: the offset of the one that ended first, the next one's in its `outer`. A listed
  * future is used again only after that. Each comes exactly once, whoever died at which instruction. */
 uint64_t prony_crew_collect(struct prony_crew *crew);
-bool prony_crew_listed(void *crew, bool sleep); /* for await: is there one to take? */
+bool prony_crew_listed(void *crew, bool sleep);      /* for await: is there one to take? */
 bool prony_crew_idle(const struct prony_crew *crew); /* no worker holds a task */
 void prony_future_sleep(struct prony_future *future, int64_t timeout_ns);
 int prony_crew_cancel(struct prony_crew *crew, uint64_t future, int stop);

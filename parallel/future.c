@@ -110,9 +110,8 @@ bool prony_future_end(struct prony_crew *crew, uint64_t off, uint32_t ticket, en
     do {
         if ((seen & ~PRONY_MARKS) != expected)
             return false;
-    } while (!__atomic_compare_exchange_n(&future->state, &seen,
-                                          (seen & PRONY_MARK_LISTED) | ticket << 2 | PRONY_DONE, 0, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_ACQUIRE));
+    } while (!__atomic_compare_exchange_n(&future->state, &seen, (seen & PRONY_MARK_LISTED) | ticket << 2 | PRONY_DONE,
+                                          0, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
     if ((seen & PRONY_MARKS) == 0)
         return true;
     if ((seen & PRONY_MARK_SLEEPER) != 0)

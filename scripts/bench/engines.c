@@ -7,6 +7,7 @@
  * hot        ns from submit to result, median; the worker on the second PU; its floor is the two-line ping-pong
  * idle       the same after 1 ms without work; its floor is a futex wake of a thread that sleeps on the second PU
  * idle-cpu   CPU time of the process over those gaps, in cores
+ * completed-N   ns a task to submit N and take them all as completed; one worker on the second PU
  * life       ns to start 2 workers, run one task and stop; its floor is 2 x (pthread_create, join) or (fork, wait)
  * copy       tasks a second that copy 64 KiB from one place to another; its floor is memcpy on one core
  * grain-T, unit-T   efficiency of a parallel loop of T ns items: ideal time / measured time; unit: chunks of 1
@@ -28,7 +29,9 @@ int main(int argc, char **argv)
     for (int pu = 0; pu < CPU_SETSIZE && pus < 2; pu++)
         if (CPU_ISSET(pu, &allowed))
             *(pus++ == 0 ? &first_pu : &second_pu) = pu;
-    if (strcmp(argv[1], "thread") == 0)
+    if (strncmp(argv[2], "completed-", 10) == 0)
+        value = measure_group(strcmp(argv[1], "fork") == 0, atoi(argv[2] + 10));
+    else if (strcmp(argv[1], "thread") == 0)
         value = measure_pool(0, argv[2]);
     else if (strcmp(argv[1], "fork") == 0)
         value = measure_pool(1, argv[2]);

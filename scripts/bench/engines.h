@@ -105,6 +105,7 @@ static inline double trip_ns(void (*once)(void *context, int number), void *cont
 }
 
 double measure_pool(int processes, const char *metric); /* engines_pool.c */
+double measure_group(int processes, int tasks);         /* engines_group.c: thread, fork */
 double measure_omp(const char *metric);                 /* engines_peer.c */
 double measure_floor(const char *metric);
 

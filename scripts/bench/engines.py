@@ -51,6 +51,20 @@ def python_submit(kind, tasks=3000):
     return tasks / seconds
 
 
+def python_completed(kind, tasks=3000):
+    """ns a task to submit them to a real Python executor of one worker and take all from as_completed."""
+    maker = concurrent.futures.ThreadPoolExecutor if kind == "threads" else concurrent.futures.ProcessPoolExecutor
+    with maker(1) as pool:
+        pool.submit(square, 1).result()
+        begun = time.perf_counter()
+        handles = [pool.submit(square, i) for i in range(tasks)]
+        right = sum(handle.result() for handle in concurrent.futures.as_completed(handles))
+        seconds = time.perf_counter() - begun
+    if right != sum(i * i for i in range(tasks)):
+        raise SystemExit("engines: Python gave a wrong result")
+    return seconds / tasks * 1e9
+
+
 class Round:
     """The values of one round, each measured when it is first asked for."""
 
@@ -61,7 +75,7 @@ class Round:
         key = engine, metric
         if key not in self.values:
             if engine.startswith("python-"):
-                self.values[key] = python_submit(engine[7:])
+                self.values[key] = (python_completed if metric == "completed" else python_submit)(engine[7:])
             else:
                 run = subprocess.run([self.program, engine, metric], capture_output=True, text=True, timeout=120,
                                      env=self.env, check=False)
@@ -82,6 +96,14 @@ FIGURES = [
      "beside ThreadPoolExecutor.submit"),
     ("submit-futures/python-processes", 1, 1, lambda r: r("fork", "submit") / r("python-processes", "submit"),
      "beside ProcessPoolExecutor.submit"),
+    ("completed-thread-100k/1k", -1, 1.5, lambda r: r("thread", "completed-100000") / r("thread", "completed-1000"),
+     "ns a task to submit 100,000 and take them as completed, over the same for 1,000"),
+    ("completed-fork-100k/1k", -1, 1.5, lambda r: r("fork", "completed-100000") / r("fork", "completed-1000"),
+     "the same over processes"),
+    ("completed-python/thread", 1, 1, lambda r: r("python-threads", "completed") / r("thread", "completed-1000"),
+     "ns a task beside as_completed over ThreadPoolExecutor"),
+    ("completed-python/fork", 1, 1, lambda r: r("python-processes", "completed") / r("fork", "completed-1000"),
+     "ns a task beside as_completed over ProcessPoolExecutor"),
     ("map-thread", 1, 0.95, lambda r: r("thread", "map"), "1,000,000 squares, share of 2 x serial"),
     ("map-fork", 1, 0.90, lambda r: r("fork", "map"), "1,000,000 squares, share of 2 x serial"),
     ("hot-thread/line", -1, 2, lambda r: r("thread", "hot") / r("floor", "hot"), "submit to result, remote worker"),

@@ -246,15 +246,22 @@ void prony_record_give_up(struct prony_group *group, struct prony_record *record
     release(group, record);
 }
 
-static void hand_over(struct prony_group *group)
+/* How many more may be in flight. */
+static unsigned room(const struct prony_group *group)
 {
     const unsigned live = group->crew->workers > group->stuck ? group->crew->workers - group->stuck : 0;
     const unsigned ahead = live * (group->ranks ? AHEAD_RANKED : AHEAD);
     const unsigned most = ahead < group->drive->most ? ahead : group->drive->most;
+    const unsigned left = most > group->flying ? most - group->flying : 0;
+    return left < group->nempty ? left : group->nempty;
+}
+
+static void hand_over(struct prony_group *group)
+{
     struct prony_task tasks[RUN];
     unsigned n;
     do {
-        for (n = 0; n < RUN && group->flying < most && group->nempty > 0 && next_task(group, &tasks[n]);)
+        for (n = 0; n < RUN && room(group) > 0 && next_task(group, &tasks[n]);)
             n++;
         if (n == 0)
             return;
@@ -468,6 +475,14 @@ void prony_group_advance(struct prony_group *group)
         collect(group);
     hand_over(group);
     tell(group);
+}
+
+void prony_group_go_on(struct prony_group *group)
+{
+    if (room(group) > 0 && group->alarms.n == 0)
+        hand_over(group);
+    else
+        prony_group_advance(group);
 }
 
 /* Waiting */

@@ -93,8 +93,8 @@ struct prony_group {
     unsigned nblocks;
     struct prony_list turns, ended, ready; /* to be handed over; callbacks to run; for next */
     struct prony_heap ranked, alarms;      /* to be handed over by priority; by deadline */
-    uint64_t order;
-    unsigned unfinished, promised; /* not over; those of them that next is to give */
+    uint64_t order, given;                 /* tasks that next gave */
+    unsigned unfinished, promised;         /* not over; those of them that next is to give */
     bool ranks, closed, telling, complains;
     int broken;
     struct prony_complaint complaint;
@@ -126,6 +126,8 @@ bool prony_group_stop(struct prony_group *group, struct prony_record *record, in
 void prony_group_stop_all(struct prony_group *group, int code, enum prony_stop how);
 /* Takes in what has ended, stops what is late, hands over what there is room for, runs callbacks. */
 void prony_group_advance(struct prony_group *group);
+/* The same after a submit: while there is room, the list is left alone, which workers write to. */
+void prony_group_go_on(struct prony_group *group);
 /* Goes on until enough(...), or gives a code of waiting. */
 int prony_group_until(struct prony_group *group, bool (*enough)(struct prony_group *group, void *context),
                       void *context, int64_t timeout_ns);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define LOOK_NS 1000000
+#define NEXT_RUN 16u     /* tasks that next gives before it looks for more, while there are some */
 #define QUEUED_MOST 512u /* half of what the executor's queue holds */
 
 /* Openings */
@@ -105,7 +106,7 @@ int prony_group_submit(struct prony_group *group, const struct prony_task *task,
         return code;
     if (handle != NULL)
         *handle = record->handle;
-    prony_group_advance(group);
+    prony_group_go_on(group);
     return 0;
 }
 
@@ -154,7 +155,9 @@ static bool any_ready(struct prony_group *group, void *context)
 
 int prony_group_next(struct prony_group *group, uint64_t *handle, int64_t timeout_ns)
 {
-    int code = prony_group_until(group, any_ready, NULL, timeout_ns);
+    int code = 0;
+    if (group->telling || group->complains || group->ready.first == NULL || group->given++ % NEXT_RUN == 0)
+        code = prony_group_until(group, any_ready, NULL, timeout_ns);
     if (code != 0)
         return code;
     return prony_record_next(group, handle) ? 0 : -ENODATA;

@@ -58,9 +58,11 @@ struct prony_list {
 };
 
 struct prony_record {
-    struct prony_task task;
-    struct prony_batch *batch;   /* NULL: one task */
-    struct prony_future outcome; /* once it is over */
+    union {
+        struct prony_task task;
+        struct prony_future outcome; /* once it is over */
+    };
+    struct prony_batch *batch; /* NULL: one task */
     struct prony_terms terms;
     struct prony_then *thens;
     uint64_t handle;

@@ -223,7 +223,7 @@ int prony_group_outcome(struct prony_group *group, uint64_t handle, struct prony
     const struct prony_future *future;
     if (record == NULL)
         return -ENOENT;
-    *outcome = record->outcome;
+    *outcome = record->over ? record->outcome : (struct prony_future){0};
     if (record->over)
         return 0;
     outcome->state = record->batch != NULL && record->batch->pulled > 0 ? PRONY_RUNNING : PRONY_QUEUED;

@@ -7,7 +7,7 @@
  * wait in the caller and are handed over as others end, again in the calls. Following a task costs the same however many
  * there are: who ends it puts it in a list, which is taken whole.
  *
- * One group at a time on a pool or executor, used by the thread that opened that. Codes of calls that wait, beside 0:
+ * One group at a time on a pool or executor, used by the thread that opened that, and closed before it. Codes of calls that wait, beside 0:
  * -ETIMEDOUT; -EPROTO: a callback failed meanwhile (prony_group_complaint says which; what was asked for goes on, ask
  * again); -EBUSY: all workers are stuck in tasks that passed their limit; -EDEADLK: a callback wants to wait. */
 #ifndef PRONY_GROUP_H

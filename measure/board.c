@@ -33,6 +33,12 @@ static bool counts_here(const struct prony_method *method)
     return method->provider != NULL && ((method->provider->head.caps & PRONY_COUNTER_IN_WORKER) != 0 || method->rerun);
 }
 
+/* Two workers have no choice, and who is not bound has no neighbours. */
+static bool orders_victims(const struct prony_cell *cell, const struct prony_method *method)
+{
+    return method->topology != NULL && cell->placement.binding && cell->workers > 2;
+}
+
 /* The parts of a profiled launch: they grow with the workers up to a bound, then each worker gets less. */
 static void lay_profile(struct prony_board *board, uint64_t *top)
 {
@@ -63,6 +69,8 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
     for (unsigned i = 0; i < board->events; i++)
         names += strlen(method->events.item[i]) + 1;
     board->pus = take(&top, n * sizeof(int32_t), 64);
+    if (orders_victims(cell, method))
+        board->victims = take(&top, n * (n - 1) * sizeof(uint16_t), 64);
     board->ends = take(&top, cell->need.ends * sizeof(struct prony_blob), 64);
     board->names = take(&top, names, 64);
     board->slots = take(&top, n * sizeof(struct prony_slot), 64);
@@ -93,6 +101,9 @@ void prony_board_write(unsigned char *base, const struct prony_board *board, con
     memcpy(base, board, sizeof *board);
     for (unsigned i = 0; i < board->workers; i++)
         pus[i] = cell->placement.binding ? cell->placement.pus[i] : -1;
+    if (board->victims.len != 0 && prony_topology_victims(method->topology, pus, board->workers,
+                                                          (uint16_t *)(void *)(base + board->victims.off)) != 0)
+        ((struct prony_board *)(void *)base)->victims.len = 0;
     for (unsigned i = 0; i < board->events; i++) {
         size_t length = strlen(method->events.item[i]) + 1;
         memcpy(name, method->events.item[i], length);
@@ -111,6 +122,8 @@ int prony_board_setup(unsigned char *base, uint64_t bytes, struct prony_setup *s
     setup->size = sizeof *setup;
     setup->workers = board->workers;
     setup->pus = (const int *)(const void *)(base + board->pus.off);
+    if (board->victims.len != 0)
+        setup->victims = (const uint16_t *)(const void *)(base + board->victims.off);
     setup->caller_pu = -1;
     setup->base = base;
     setup->arena_bytes = board->bytes;

@@ -1,7 +1,7 @@
 /* The board: what lies where in a cell's arena. It stands at offset 0, written by the runner before the host starts, and
  * read by the host, by its workers and by foreign images (CPython) that map the arena.
  *
- *   [board][PUs][channel ends][event names][slots][values][own: histogram and scratch, one a worker][engine's area]
+ *   [board][PUs][victims][channel ends][event names][slots][values][own: histogram and scratch, one a worker][engine's area]
  *   [futures][data][trail, timelines, stacks: only of a profiled launch]
  *
  * Each part starts on a page of its own where workers write it, so that first touch decides its memory node. */
@@ -22,6 +22,7 @@ struct prony_board {
     uint8_t set[PRONY_EVENTS_MAX];         /* of each event */
     uint8_t nature[PRONY_EVENTS_MAX];      /* PRONY_EVENT_* of each event */
     struct prony_span pus;                 /* int32_t, one a worker; -1: not to be bound */
+    struct prony_span victims;             /* uint16_t, as setup->victims; length 0: no order is known */
     struct prony_span ends;                /* struct prony_blob, written by the host */
     struct prony_span names;               /* event names, each ended by a NUL */
     struct prony_span slots;               /* struct prony_slot, one a worker */

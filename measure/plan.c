@@ -557,6 +557,7 @@ int prony_plan_expand(struct prony_run *run, const struct prony_row *rows, unsig
     if (axes == NULL)
         return prony_fail(error, -ENOMEM, "no memory for a plan");
     prony_topology_facts(run->topology, &facts);
+    run->method.topology = run->topology;
     for (unsigned i = 0; code == 0 && i < n; i++)
         code = prony_axes_read(&rows[i], &facts, &run->notes, &axes[i], error);
     for (unsigned i = 0; code == 0 && i < n; i++)

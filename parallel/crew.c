@@ -14,6 +14,8 @@
 
 #define SPINS 2000u          /* looks before an adaptive worker sleeps: about 50 us */
 #define YIELD_LOOKS 20u      /* as many looks as a yield takes time */
+#define MANY 16u             /* from so many workers on, only half of them look on for longer than ... */
+#define LOOKS_FREE 64u       /* ... this */
 #define SPINS_CROWDED 50u    /* the same where workers outnumber processors */
 #define START_NS 10000000000 /* a worker that is not there after this long never comes */
 #define EXIT_NS 100000000    /* a process that leaves is gone after this long */
@@ -38,26 +40,45 @@ struct prony_slot *prony_crew_slot(const struct prony_crew *crew, unsigned index
     return (struct prony_slot *)(void *)(crew->setup->base + crew->setup->slots.off) + index;
 }
 
+/* After work: the next look is the first. */
+static void worked(struct prony_body *me)
+{
+    me->looks = 0;
+    if (me->looking)
+        prony_crew_look_away(me);
+}
+
+/* Does a worker without work go on looking for some? */
+static bool looks_on(struct prony_body *me)
+{
+    const struct prony_crew *crew = me->crew;
+    if (me->looks++ >= crew->spins || __atomic_load_n(&crew->hall->parked, __ATOMIC_RELAXED) != 0)
+        return false;
+    return crew->lookers == 0 || me->looking || me->looks < LOOKS_FREE || prony_crew_look_on(me);
+}
+
 static void work(struct prony_body *me)
 {
     const struct prony_trade *trade = me->crew->trade;
     const struct prony_hall *hall = me->crew->hall;
     for (;;) {
         if (trade->serve(me)) {
-            me->looks = 0;
+            worked(me);
             if (me->crew->policy.tasks_a_worker != 0 && ++me->served >= me->crew->policy.tasks_a_worker)
                 return;
         } else if ((__atomic_load_n(&me->desk->call, __ATOMIC_ACQUIRE) & 3u) == PRONY_CALLED) {
             prony_crew_perform(me);
-            me->looks = 0;
+            worked(me);
         } else if (__atomic_load_n(&hall->closing, __ATOMIC_ACQUIRE) != 0) {
             return;
-        } else if (me->looks++ < me->crew->spins && __atomic_load_n(&hall->parked, __ATOMIC_RELAXED) == 0) {
+        } else if (looks_on(me)) {
             if (!me->yields)
                 prony_pause();
             else if (sched_yield() == 0)
                 me->looks += YIELD_LOOKS;
         } else {
+            if (me->looking)
+                prony_crew_look_away(me);
             prony_crew_rest(me);
             me->looks = 0;
         }
@@ -250,6 +271,7 @@ int prony_crew_open(struct prony_crew *crew, struct prony_error *error)
     crew->crowded = is_crowded(crew);
     crew->spins = spins_of(crew);
     crew->patience = patience_of(crew);
+    crew->lookers = crew->policy.idle == PRONY_IDLE_ADAPTIVE && crew->workers >= MANY ? crew->workers / 2 : 0;
     crew->hall = (struct prony_hall *)(void *)(crew->setup->base + crew->setup->area.off);
     crew->desks = (struct prony_desk *)(void *)(crew->hall + 1);
     crew->mates = calloc(crew->workers, sizeof *crew->mates);
@@ -323,6 +345,7 @@ static void settle(struct prony_crew *crew, unsigned index)
         return;
     __atomic_store_n(&desk->asleep, 0, __ATOMIC_SEQ_CST);
     __atomic_fetch_and(&crew->hall->resting[index / 64], ~(UINT64_C(1) << index % 64), __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&crew->hall->looking[index / 64], ~(UINT64_C(1) << index % 64), __ATOMIC_SEQ_CST);
     mate->life = PRONY_LIFE_NONE;
     if (__atomic_load_n(&crew->hall->closing, __ATOMIC_RELAXED) != 0)
         return;

@@ -55,6 +55,7 @@ struct prony_hall {
     uint32_t roles;
     alignas(64) uint32_t barrier; /* futex: stop bit, phase, arrived */
     alignas(64) uint64_t resting[PRONY_POOL_WORKERS / 64];
+    alignas(64) uint64_t looking[PRONY_POOL_WORKERS / 64]; /* a bit each; used where crew->lookers bounds them */
     alignas(64) struct prony_task gang;
 };
 
@@ -68,6 +69,7 @@ struct prony_body {
     uint32_t last_round;
     uint32_t looks;  /* idle looks since its last work */
     unsigned served; /* tasks, where they are counted */
+    bool looking;    /* it has a bit among those who look on */
     bool yields;     /* it shares the caller's PU: looks on, but never while the caller could run */
     uint64_t head;   /* of its inbox */
 };
@@ -102,6 +104,7 @@ struct prony_crew {
     struct prony_hall *hall;
     struct prony_desk *desks;
     unsigned workers, spins;
+    unsigned lookers;         /* so many may look for work at once; 0: all */
     bool crowded;             /* more threads than processors: who looks for work yields */
     unsigned patience;        /* the caller's looks before it sleeps: none where it keeps a processor from a worker */
     struct prony_span chunks; /* futures in it are chunks of a map: items are counted, not tasks */
@@ -129,6 +132,8 @@ struct prony_slot *prony_crew_slot(const struct prony_crew *crew, unsigned index
 uint64_t prony_deadline(int64_t timeout_ns);
 int64_t prony_left(uint64_t deadline); /* a timeout again */
 void prony_crew_rest(struct prony_body *me);
+bool prony_crew_look_on(struct prony_body *me); /* may it, or do enough others? Until prony_crew_look_away */
+void prony_crew_look_away(struct prony_body *me);
 void prony_crew_wake(struct prony_crew *crew, unsigned index);
 void prony_crew_wake_some(struct prony_crew *crew, unsigned n);
 bool prony_crew_beside(const struct prony_crew *crew, unsigned index); /* does it share the caller's PU? */

@@ -42,6 +42,31 @@ void prony_crew_rest(struct prony_body *me)
     __atomic_fetch_and(resting, ~bit, __ATOMIC_SEQ_CST);
 }
 
+/* Up to 64 workers the bound is exact; beyond, two may pass it at the same moment in different words. */
+bool prony_crew_look_on(struct prony_body *me)
+{
+    uint64_t *looking = me->crew->hall->looking, *mine = &looking[me->worker.index / 64];
+    const uint64_t bit = UINT64_C(1) << me->worker.index % 64;
+    uint64_t seen = __atomic_load_n(mine, __ATOMIC_RELAXED);
+    unsigned others = 0;
+    for (unsigned i = 0; i * 64 < me->worker.count; i++)
+        if (i != me->worker.index / 64)
+            others += (unsigned)__builtin_popcountll(__atomic_load_n(&looking[i], __ATOMIC_RELAXED));
+    do {
+        if (others + (unsigned)__builtin_popcountll(seen) >= me->crew->lookers)
+            return false;
+    } while (!__atomic_compare_exchange_n(mine, &seen, seen | bit, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    me->looking = true;
+    return true;
+}
+
+void prony_crew_look_away(struct prony_body *me)
+{
+    __atomic_fetch_and(&me->crew->hall->looking[me->worker.index / 64], ~(UINT64_C(1) << me->worker.index % 64),
+                       __ATOMIC_RELAXED);
+    me->looking = false;
+}
+
 void prony_crew_wake(struct prony_crew *crew, unsigned index)
 {
     struct prony_desk *desk = &crew->desks[index];

@@ -76,8 +76,8 @@ bool prony_nest_serve(struct prony_body *me)
 {
     struct prony_pool *pool = prony_pool_of(me);
     struct prony_task kid;
-    for (unsigned i = 1; i < me->worker.count; i++) {
-        struct prony_offers *offers = &pool->offers[(me->worker.index + i) % me->worker.count];
+    for (unsigned i = 0; i + 1 < me->worker.count; i++) {
+        struct prony_offers *offers = &pool->offers[prony_victim(me, i)];
         if (__atomic_load_n(&offers->bottom, __ATOMIC_RELAXED) > __atomic_load_n(&offers->top, __ATOMIC_RELAXED) &&
             steal(me, offers, 0, &kid)) {
             run(me, &kid);

@@ -80,8 +80,8 @@ static bool serve(struct prony_body *me)
         return true;
     if (!me->yields && me->looks % STEAL_LOOKS != STEAL_LOOKS - 1 && me->crew->spins > STEAL_LOOKS)
         return false;
-    for (unsigned i = 1; i < me->worker.count; i++)
-        if (serve_peer(me, &pool->inbox[(me->worker.index + i) % me->worker.count]))
+    for (unsigned i = 0; i + 1 < me->worker.count; i++)
+        if (serve_peer(me, &pool->inbox[prony_victim(me, i)]))
             return true;
     return false;
 }

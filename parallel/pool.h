@@ -55,6 +55,14 @@ static inline struct prony_pool *prony_pool_of(const struct prony_body *me)
     return (struct prony_pool *)me->crew->owner;
 }
 
+/* Whose work a worker looks for, i = 0 .. count - 2. */
+static inline unsigned prony_victim(const struct prony_body *me, unsigned i)
+{
+    const struct prony_worker *worker = &me->worker;
+    const uint16_t *order = me->crew->setup->victims;
+    return order != NULL ? order[worker->index * (worker->count - 1) + i] : (worker->index + 1 + i) % worker->count;
+}
+
 /* map.c */
 bool prony_map_serve(struct prony_body *me);
 bool prony_map_peek(const struct prony_body *me);

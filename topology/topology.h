@@ -8,6 +8,7 @@
 #include <prony/error.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct prony_topology;
@@ -60,6 +61,11 @@ int prony_topology_place(const struct prony_topology *topology, const char *poli
 void prony_placement_free(struct prony_placement *placement);
 /* Checks the policy's spelling only (nearest names offered). */
 int prony_topology_policy_check(const char *policy, struct prony_error *error);
+
+/* Whom each worker takes work from, nearest first: who shares its PU, core, L2, L3, node, package, then all others. Row i
+ * of `order`, workers - 1 long, is worker i's. At each level the k-th of a group begins with the k-th of the next group,
+ * so that workers that run dry together do not all turn to one victim. Workers whose PU is unknown (-1) go last. */
+int prony_topology_victims(const struct prony_topology *topology, const int *pus, unsigned workers, uint16_t *order);
 
 /* What two PUs share, nearest first: "core", "L1", "L2", "L3", "package", "node", "machine"; "same PU" for one. Static
  * strings. */

@@ -25,7 +25,9 @@ struct prony_setup {
     unsigned workers;
     const int *pus; /* OS indices, one a worker; NULL: no placement. Engines do not bind; the host does, by gang.
                                   They may use it to order steals and wake-ups. */
-    int caller_pu;  /* where the caller's thread sits; -1: anywhere */
+    const uint16_t *victims; /* workers rows of workers - 1 indices: whom each takes work from, nearest first; NULL: the
+                                  next ones by index */
+    int caller_pu;           /* where the caller's thread sits; -1: anywhere */
     unsigned char *base;
     uint64_t arena_bytes;
     int arena_fd;

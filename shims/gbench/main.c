@@ -127,7 +127,7 @@ static bool lists_only(int argc, char **argv)
 
 static int run(const struct options *options, bool listing, struct prony_topology *topology, struct prony_error *error)
 {
-    struct prony_method method = {.provider = NULL};
+    struct prony_method method = {.provider = NULL, .topology = topology};
     const struct gbench_ground ground = {topology, &method, &options->params};
     struct prony_topology_facts facts;
     struct gbench_tally tally = {0, 0, 0};

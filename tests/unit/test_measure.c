@@ -28,6 +28,7 @@ static void parts_of_the_board_do_not_overlap(void **state)
                               .workers = 3,
                               .need = {.bytes = 1000, .futures = 7, .ends = 2, .items = 1},
                               .placement = {.workers = 3, .pus = pus, .binding = true}};
+    struct prony_topology *topology;
     struct prony_method method = {.provider = &provider};
     struct prony_setup setup;
     struct prony_board board;
@@ -35,18 +36,13 @@ static void parts_of_the_board_do_not_overlap(void **state)
     unsigned char *base;
     (void)state;
     assert_int_equal(prony_list_split(&method.events, "first+second", '+', NULL), 0);
+    assert_int_equal(prony_topology_load("synthetic:pack:2 core:3 pu:2", &topology, NULL), 0);
+    method.topology = topology;
     prony_board_lay(&board, &cell, &method);
-    const struct prony_span parts[] = {{0, sizeof board},
-                                       board.pus,
-                                       board.ends,
-                                       board.names,
-                                       board.slots,
-                                       board.values,
-                                       {board.own.off, 3 * board.own_stride},
-                                       board.area,
-                                       board.futures,
-                                       board.data,
-                                       {board.bytes, 0}};
+    const struct prony_span parts[] = {
+        {0, sizeof board}, board.pus,     board.victims, board.ends,
+        board.names,       board.slots,   board.values,  {board.own.off, 3 * board.own_stride},
+        board.area,        board.futures, board.data,    {board.bytes, 0}};
     for (unsigned i = 0; i + 1 < sizeof parts / sizeof parts[0]; i++)
         assert_true(parts[i].off + parts[i].len <= parts[i + 1].off);
     assert_int_equal(board.data.len, 1000);
@@ -58,11 +54,14 @@ static void parts_of_the_board_do_not_overlap(void **state)
     assert_int_equal(prony_board_setup(base, board.bytes, &setup, &error), 0);
     assert_int_equal(setup.workers, 3);
     assert_int_equal(setup.pus[2], 9);
+    assert_int_equal(setup.victims[0], 1); /* PUs 4 and 2 are of one package, 9 is of the other */
+    assert_int_equal(setup.victims[2], 0);
     assert_string_equal((char *)base + board.names.off, "first");
     assert_string_equal((char *)base + board.names.off + 6, "second");
     assert_int_equal(prony_board_setup(base, board.bytes - 1, &setup, &error), -EINVAL);
     base[0] ^= 1;
     assert_int_equal(prony_board_setup(base, board.bytes, &setup, &error), -EINVAL);
+    prony_topology_free(topology);
     free(base);
     prony_list_free(&method.events);
 }

@@ -11,6 +11,7 @@
  * life       ns to start 2 workers, run one task and stop; its floor is 2 x (pthread_create, join) or (fork, wait)
  * copy       tasks a second that copy 64 KiB from one place to another; its floor is memcpy on one core
  * grain-T, unit-T   efficiency of a parallel loop of T ns items: ideal time / measured time; unit: chunks of 1
+ * many-N     tasks of 1 us a second through N workers, also of futures-thread and futures-process
  *
  * openmp is libgomp as it is in any program: its caller is one of its two workers. */
 #include "engines.h"
@@ -31,6 +32,8 @@ int main(int argc, char **argv)
             *(pus++ == 0 ? &first_pu : &second_pu) = pu;
     if (strncmp(argv[2], "completed-", 10) == 0)
         value = measure_group(strcmp(argv[1], "fork") == 0, atoi(argv[2] + 10));
+    else if (strncmp(argv[2], "many-", 5) == 0)
+        value = measure_many(argv[1], argv[2]);
     else if (strcmp(argv[1], "thread") == 0)
         value = measure_pool(0, argv[2]);
     else if (strcmp(argv[1], "fork") == 0)

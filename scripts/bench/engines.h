@@ -108,5 +108,6 @@ double measure_pool(int processes, const char *metric); /* engines_pool.c */
 double measure_group(int processes, int tasks);         /* engines_group.c: thread, fork */
 double measure_omp(const char *metric);                 /* engines_peer.c */
 double measure_floor(const char *metric);
+double measure_many(const char *engine, const char *metric); /* engines_many.c */
 
 #endif

@@ -125,6 +125,11 @@ for grain, default, unit in ((100, .93, .87), (1000, .97, .965), (10000, .975, .
                         f"efficiency at {grain} ns an item, {text}"))
         FIGURES.append((f"{key}-thread-openmp", 1, -0.02 if of == "grain" else 0,
                         lambda r, k=key: r("thread", k) - r("openmp", k), "difference of efficiencies"))
+for engine in ("thread", "fork", "futures-thread", "futures-process"):
+    for many in (16, 64, 256):
+        FIGURES.append((f"many-{many}-{engine}", 1, 0.5,
+                        lambda r, e=engine, n=many: r(e, f"many-{n}") / r(e, "many-2"),
+                        f"tasks of 1 us: rate of {many} workers over that of 2, nobody bound"))
 
 
 def measure(program, rounds, figures):

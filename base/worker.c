@@ -41,8 +41,9 @@ void prony_worker_init(struct prony_worker *worker, const struct prony_setup *se
 uint64_t prony_worker_push(struct prony_worker *worker, uint64_t bytes)
 {
     uint64_t off = worker->scratch.off + worker->top;
-    bytes = (bytes + 63u) & ~(uint64_t)63u;
-    if (worker->scratch.len - worker->top < bytes)
+    const uint64_t room = worker->scratch.len - worker->top;
+    bytes = bytes <= room ? (bytes + 63u) & ~(uint64_t)63u : UINT64_MAX; /* rounding up must not wrap */
+    if (bytes > room)
         return 0;
     worker->top += bytes;
     /* By atomic words: a thief with a stale copy of a kid may still compare the state of the future that lay here. */

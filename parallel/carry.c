@@ -311,6 +311,8 @@ int prony_carry_map(struct prony_carry *carry, const struct prony_task *task, in
         return 0;
     if (chunk < 0 || items > ITEMS_MOST)
         return -EINVAL;
+    if (carry->crew.broken != 0)
+        return carry->crew.broken;
     listen_all(carry);
     carry->map =
         (struct prony_carry_map){.task = *task, .items = items, .chunk = chunk, .least = least < 1 ? 1 : least};

@@ -40,10 +40,12 @@ static int32_t run_task(struct prony_body *me, const struct prony_task *task)
 {
     struct prony_future *future = prony_at(&me->worker, task->future);
     struct prony_slot *slot = me->worker.slot;
+    const uint64_t top = me->worker.top;
     int32_t status;
     if (me->crew->policy.times)
         future->begun_ns = prony_now_ns();
     status = prony_task_run(&me->worker, task);
+    me->worker.top = top;
     if (me->crew->policy.times)
         future->ended_ns = prony_now_ns();
     __atomic_store_n(&slot->items, slot->items + 1, __ATOMIC_RELAXED);

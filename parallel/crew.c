@@ -285,6 +285,8 @@ int prony_crew_open(struct prony_crew *crew, struct prony_error *error)
     }
     if (code == 0 && crew->setup->started != NULL) /* else nothing can fail any more, and work need not wait */
         code = await_ready(crew, error);
+    for (unsigned i = 0; code != 0 && i < crew->workers; i++)
+        prony_crew_kill(crew, i, true); /* nobody has work yet, and it may listen where no end is heard */
     if (code != 0)
         (void)prony_crew_close(crew, prony_deadline(1000000000));
     return code;
@@ -354,7 +356,7 @@ static void settle(struct prony_crew *crew, unsigned index)
         code = ready;
     else if (crew->early_deaths >= EARLY_DEATHS)
         code = -ECHILD;
-    else
+    else if (crew->broken == 0)
         code = start(crew, index);
     if (code != 0)
         crew->broken = code;

@@ -63,11 +63,13 @@ void prony_future_run(struct prony_body *me, const struct prony_task *task)
     struct prony_slot *slot = me->worker.slot;
     const uint64_t off = task->future, outer = future->outer;
     const uint32_t ticket = task->ticket & PRONY_TICKETS;
+    const uint64_t top = me->worker.top;
     int64_t items = 1;
     int status;
     if (me->crew->policy.times)
         future->begun_ns = prony_now_ns();
     status = prony_task_run(&me->worker, task);
+    me->worker.top = top;
     if (me->crew->policy.times)
         future->done_ns = future->ended_ns = prony_now_ns();
     if (off - me->crew->chunks.off < me->crew->chunks.len)

@@ -206,6 +206,8 @@ int prony_pool_map(struct prony_pool *pool, const struct prony_task *task, int64
         return 0;
     if (chunk < 0 || items > ITEMS_MOST)
         return -EINVAL;
+    if (crew->broken != 0)
+        return crew->broken;
     code = prony_crew_await(crew, nobody_inside, pool, deadline);
     if (code != 0)
         return code;

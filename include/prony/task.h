@@ -9,6 +9,7 @@
 #include <prony/timeline.h>
 
 #include <assert.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -109,7 +110,8 @@ struct prony_kernel {
 /* What a kernel may ask of the engine that runs it. */
 struct prony_worker_ops {
     /* Recursive tasks; NULL without PRONY_CAP_NEST. spawn sets the kid's ticket, needs kid->future (from
-     * prony_worker_push) and may run it at once; 0 or -errno. */
+     * prony_worker_push) and may run it at once; 0 or -errno. Who spawned a kid joins it before it returns, even when
+     * it fails. */
     int (*spawn)(struct prony_worker *worker, struct prony_task *kid);
     /* Returns when all n kids are done; runs a kid nobody took, else blocks. Their status is in their futures. */
     int (*join)(struct prony_worker *worker, const struct prony_task *kids, unsigned n);
@@ -150,15 +152,27 @@ static inline void *prony_at(const struct prony_worker *worker, uint64_t off)
     return worker->base + off;
 }
 
-/* Runs one task where it stands: resolves the kernel and calls it. Engines call this and nothing else to run a task. */
+/* Do the spans of a task lie in the arena? */
+static inline int prony_task_fits(const struct prony_worker *worker, const struct prony_task *task)
+{
+    const uint64_t all = worker->arena_bytes;
+    return task->in.len <= all && task->in.off <= all - task->in.len && task->out.len <= all &&
+           task->out.off <= all - task->out.len;
+}
+
+/* Runs one task where it stands: resolves the kernel and calls it. Engines call this and nothing else to run a task.
+ * -EFAULT: what it is to work on lies outside the arena. */
 static inline int prony_task_run(struct prony_worker *worker, const struct prony_task *task)
 {
+    if (__builtin_expect(!prony_task_fits(worker, task), 0))
+        return -EFAULT;
     if (__builtin_expect(worker->timeline != NULL, 0) && task->ref.workload != 0)
         return prony_timeline_run(worker, task);
     return worker->kernels[task->ref.workload][task->ref.kernel].fn(worker, task);
 }
 
-/* Takes `bytes` (rounded up to 64) of the worker's scratch, zeroed; returns the arena offset, 0 when it is full. */
+/* Takes `bytes` (rounded up to 64) of the worker's scratch, zeroed; returns the arena offset, 0 when it is full. What a
+ * task with a future does not give back is given back when it ends. */
 uint64_t prony_worker_push(struct prony_worker *worker, uint64_t bytes);
 /* Gives the last `bytes` back; pops come in the reverse order of pushes. */
 void prony_worker_pop(struct prony_worker *worker, uint64_t bytes);

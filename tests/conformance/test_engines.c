@@ -100,8 +100,10 @@ static int fib(struct prony_worker *worker, const struct prony_task *task)
 
 static int nap(struct prony_worker *worker, const struct prony_task *task)
 {
+    uint64_t us;
     (void)worker;
-    (void)usleep((useconds_t)task->in.len);
+    memcpy(&us, task->arg, sizeof us);
+    (void)usleep((useconds_t)us);
     return 0;
 }
 
@@ -258,7 +260,7 @@ static void submit(struct cell *cell, uint16_t kernel, unsigned n, uint64_t *fut
     for (unsigned i = 0; i < n; i++) {
         tasks[i] = task_of(cell, kernel, i, i + 1);
         tasks[i].future = futures[i] = future_at(cell, i);
-        tasks[i].in.len = nap_us;
+        memcpy(tasks[i].arg, &nap_us, sizeof nap_us);
     }
     CHECK(cell->engine->submit(cell->handle, tasks, n) == 0);
 }
@@ -299,10 +301,11 @@ static void failing_submits(struct cell *cell)
 static void waits(struct cell *cell)
 {
     uint64_t futures[4];
+    const uint64_t short_us = 1000, long_us = 300000;
     struct prony_task task = task_of(cell, NAP, 0, 1);
     CHECK(cell->engine->wait(cell->handle, futures, 0, 0, 0) == 0);
     task.future = futures[0] = future_at(cell, 0);
-    task.in.len = 300000;
+    memcpy(task.arg, &long_us, sizeof long_us);
     CHECK(cell->engine->submit(cell->handle, &task, 1) == 0);
     CHECK(cell->engine->wait(cell->handle, futures, 1, 0, 0) == 0);
     CHECK(cell->engine->wait(cell->handle, futures, 1, 1, 0) == -ETIMEDOUT);
@@ -310,7 +313,7 @@ static void waits(struct cell *cell)
     if (cell->workers > 1) {
         for (unsigned i = 1; i < 4; i++) {
             task.future = futures[i] = future_at(cell, i);
-            task.in.len = 1000;
+            memcpy(task.arg, &short_us, sizeof short_us);
             CHECK(cell->engine->submit(cell->handle, &task, 1) == 0);
         }
         CHECK(cell->engine->wait(cell->handle, futures, 4, 3, LIMIT_NS) == 0);

@@ -220,15 +220,16 @@ static int await_message(struct prony_box *box, uint64_t deadline)
 {
     struct prony_waiting waiting = prony_wait_at(&box->line, PRONY_IN, deadline);
     const bool sleeps = box->line.wait == PRONY_WAIT_BLOCK || box->line.wait == PRONY_WAIT_POLL;
+    bool gone = false; /* the peer is: what it sent before is still there */
     int code = 0;
     if (!box->bell->counts && !is_empty(box))
         return 0;
     if (is_dead(box) && is_empty(box))
         return -EPIPE;
     waiting.slice_ns = PRONY_LOOK_NS;
-    if (sleeps && deadline != UINT64_MAX && (code = prony_wait_look(&waiting)) < 0 && code != -ETIMEDOUT)
-        return code;
-    for (uint64_t nap = sleeps && code != -ETIMEDOUT ? waiting.slice_ns : 0;;) {
+    if (sleeps && deadline != UINT64_MAX)
+        code = prony_wait_look(&waiting);
+    for (uint64_t nap = sleeps && code >= 0 ? waiting.slice_ns : 0;;) {
         int heard = box->bell->hear(box, nap, deadline == UINT64_MAX);
         if (heard == 0 || !box->bell->counts) {
             if (!is_empty(box)) {
@@ -240,8 +241,11 @@ static int await_message(struct prony_box *box, uint64_t deadline)
         }
         if (heard != 0 && heard != -EAGAIN)
             return heard;
+        if (gone)
+            return -EPIPE;
         code = prony_wait_next(&waiting);
-        if (code < 0)
+        gone = code == -EPIPE;
+        if (code < 0 && !gone)
             return code;
         nap = code == 1 ? waiting.slice_ns : 0;
     }

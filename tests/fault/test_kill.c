@@ -1,10 +1,14 @@
-/* Workers that die at moments drawn from a seed: nothing hangs, exactly what they held fails and with the right code, and
- * the engine goes on. For the engines that isolate their workers: fork and futures-process. */
+/* Workers that die at moments drawn from a seed, by themselves and by others' hands: nothing hangs, exactly what they held
+ * fails and with the right code, the engine goes on, and nothing is left over. For the engines that isolate their workers,
+ * fork and futures-process, and for fork with its tasks carried over channels of several kinds. */
 #include "base/params.h"
 #include "base/registry.h"
 
 #include <prony/pool.h>
 
+#include <prony/plugin/channel.h>
+
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -31,16 +35,26 @@
     } while (0)
 
 enum { WORK, DIE, MEET, TREE };
-enum { BY_KILL, BY_SEGV, BY_EXIT, WAYS };
+enum { BY_KILL, BY_SEGV, BY_ABORT, BY_EXIT, WAYS };
 
-static const int codes[WAYS] = {-(PRONY_DIED + SIGKILL), -(PRONY_DIED + SIGSEGV), -PRONY_DIED};
+static const int codes[WAYS] = {-(PRONY_DIED + SIGKILL), -(PRONY_DIED + SIGSEGV), -(PRONY_DIED + SIGABRT), -PRONY_DIED};
+static const char *const words[WAYS] = {"SIGKILL", "SIGSEGV", "SIGABRT", "exit"};
+
+/* What is tried: an engine, and the channel that is to carry its tasks. */
+struct trial {
+    const struct prony_engine *engine;
+    const struct prony_channel *carrier; /* NULL: none */
+    char name[40];
+};
 
 struct cell {
     const struct prony_engine *engine;
-    struct prony_params params;
+    const struct prony_channel *carrier;
+    struct prony_params params, carrier_params;
     struct prony_ground ground;
     void *handle;
     uint64_t random;
+    unsigned rounds, failed; /* failed: tasks and chunks that died with their workers in this trial */
 };
 
 static void die(uint64_t way)
@@ -49,6 +63,8 @@ static void die(uint64_t way)
         (void)raise(SIGKILL);
     else if (way == BY_SEGV)
         (void)raise(SIGSEGV);
+    else if (way == BY_ABORT)
+        abort();
     _exit(3);
 }
 
@@ -180,7 +196,8 @@ static void clear(struct cell *cell)
 static void tasks_that_die(struct cell *cell)
 {
     uint64_t futures[TASKS];
-    for (unsigned round = 0; round < ROUNDS / 4; round++) {
+    char text[80];
+    for (unsigned round = 0; round < cell->rounds / 4; round++) {
         clear(cell);
         for (unsigned k = 0; k < 6; k++)
             ways(cell)[draw(cell, TASKS)] = (unsigned char)(1 + draw(cell, WAYS));
@@ -189,14 +206,23 @@ static void tasks_that_die(struct cell *cell)
         for (unsigned i = 0; i < TASKS; i++) {
             unsigned way = ways(cell)[i];
             CHECK(future_of(cell, i)->status == (way == 0 ? 0 : codes[way - 1]));
+            CHECK(way == 0 || strstr(prony_code_text(future_of(cell, i)->status, text, sizeof text), words[way - 1]));
             CHECK(out(cell)[i] == (way == 0));
         }
     }
 }
 
+/* How the worker of the chunk of 4 at `lo` died. */
+static unsigned ways_at(const struct cell *cell, int64_t lo)
+{
+    while (ways(cell)[lo] == 0)
+        lo++;
+    return ways(cell)[lo];
+}
+
 static void chunks_that_die(struct cell *cell)
 {
-    for (unsigned round = 0; round < ROUNDS / 4; round++) {
+    for (unsigned round = 0; round < cell->rounds / 4; round++) {
         struct prony_task task = task_of(cell, DIE, 0, 1000);
         struct prony_tally tally;
         unsigned failed = 0;
@@ -215,13 +241,13 @@ static void chunks_that_die(struct cell *cell)
             first = dead && first < 0 ? lo : first;
         }
         CHECK(tally.failed == failed && tally.first_lo == first && tally.first_hi == first + 4);
-        CHECK(tally.status == codes[0] || tally.status == codes[1] || tally.status == codes[2]);
+        CHECK(tally.status == codes[ways_at(cell, first) - 1]);
     }
 }
 
 static void roles_that_die(struct cell *cell)
 {
-    for (unsigned round = 0; round < ROUNDS / 2; round++) {
+    for (unsigned round = 0; round < cell->rounds / 2; round++) {
         unsigned victim = (unsigned)draw(cell, WORKERS), way = (unsigned)draw(cell, WAYS);
         struct prony_task task = task_of(cell, MEET, victim, way);
         int status[WORKERS];
@@ -234,6 +260,11 @@ static void roles_that_die(struct cell *cell)
             CHECK(status[i] == 0);
     }
 }
+
+/* SIGKILL is also what the system sends when memory has run out. */
+static const int weapons[] = {SIGKILL, SIGSEGV, SIGABRT, SIGTERM};
+
+#define WEAPONS (sizeof weapons / sizeof *weapons)
 
 /* A process that kills workers of this one at random moments until it is told to end. */
 static pid_t assassin(struct cell *cell, int *stop)
@@ -249,7 +280,7 @@ static pid_t assassin(struct cell *cell, int *stop)
         int victim = __atomic_load_n(&slot(cell, (unsigned)draw(cell, WORKERS))->pid, __ATOMIC_ACQUIRE);
         (void)usleep((useconds_t)draw(cell, 2000));
         if (victim > 1 && __atomic_load_n(stop, __ATOMIC_ACQUIRE) == 0)
-            (void)kill(victim, draw(cell, 2) == 0 ? SIGKILL : SIGSEGV);
+            (void)kill(victim, weapons[draw(cell, WEAPONS)]);
     }
     _exit(0);
 }
@@ -264,7 +295,10 @@ static void end_assassin(pid_t pid, int *stop)
 
 static int is_death(int status)
 {
-    return status == codes[BY_KILL] || status == codes[BY_SEGV];
+    for (size_t i = 0; i < WEAPONS; i++)
+        if (status == -(PRONY_DIED + weapons[i]))
+            return 1;
+    return 0;
 }
 
 /* Kills from outside, at any instruction. At most one task a death fails; a killed task may have marked its item just
@@ -274,7 +308,7 @@ static void killed_submits(struct cell *cell)
     int *stop = (int *)(void *)(cell->ground.arena.base + cell->ground.data.off + 131072 - 64);
     uint64_t futures[TASKS];
     pid_t pid = assassin(cell, stop);
-    for (unsigned round = 0; round < ROUNDS; round++) {
+    for (unsigned round = 0; round < cell->rounds; round++) {
         memset(out(cell), 0, 65536);
         submit(cell, WORK, TASKS, futures, draw(cell, 4000));
         if (round % 3 == 0)
@@ -284,6 +318,7 @@ static void killed_submits(struct cell *cell)
             int status = future_of(cell, i)->status;
             CHECK(status == 0 || is_death(status));
             CHECK(status == 0 ? out(cell)[i] == 1 : out(cell)[i] <= 1);
+            cell->failed += status != 0;
         }
     }
     end_assassin(pid, stop);
@@ -293,7 +328,7 @@ static void killed_maps(struct cell *cell)
 {
     int *stop = (int *)(void *)(cell->ground.arena.base + cell->ground.data.off + 131072 - 64);
     pid_t pid = assassin(cell, stop);
-    for (unsigned round = 0; round < ROUNDS; round++) {
+    for (unsigned round = 0; round < cell->rounds; round++) {
         struct prony_task task = task_of(cell, WORK, 0, 2000);
         struct prony_tally tally;
         unsigned undone = 0;
@@ -304,6 +339,7 @@ static void killed_maps(struct cell *cell)
             CHECK(out(cell)[i] <= 1);
             undone += out(cell)[i] == 0;
         }
+        cell->failed += tally.failed;
         CHECK(tally.failed == 0 ? undone == 0 && tally.status == 0
                                 : is_death(tally.status) && undone <= 3 * tally.failed);
     }
@@ -314,7 +350,7 @@ static void killed_gangs(struct cell *cell)
 {
     int *stop = (int *)(void *)(cell->ground.arena.base + cell->ground.data.off + 131072 - 64);
     pid_t pid = assassin(cell, stop);
-    for (unsigned round = 0; round < ROUNDS * 3; round++) {
+    for (unsigned round = 0; round < cell->rounds * 3; round++) {
         struct prony_task task = task_of(cell, MEET, -1, 0);
         int status[WORKERS];
         CHECK(cell->engine->gang(cell->handle, &task, WORKERS, status, LIMIT_NS) == 0);
@@ -330,7 +366,7 @@ static void killed_trees(struct cell *cell)
     int *stop = (int *)(void *)(cell->ground.arena.base + cell->ground.data.off + 131072 - 64);
     pid_t pid = assassin(cell, stop);
     unsigned whole = 0;
-    for (unsigned round = 0; round < ROUNDS * 2; round++) {
+    for (unsigned round = 0; round < cell->rounds * 2; round++) {
         struct prony_task task = task_of(cell, TREE, 9, 10);
         task.future = cell->ground.futures.off;
         CHECK(cell->engine->submit(cell->handle, &task, 1) == 0);
@@ -366,37 +402,74 @@ static void calm(struct cell *cell)
     }
 }
 
-static void child(const struct prony_engine *engine, uint64_t seed)
+static unsigned deaths(const struct cell *cell)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < WORKERS; i++)
+        n += __atomic_load_n(&slot(cell, i)->generation, __ATOMIC_ACQUIRE) - 1;
+    return n;
+}
+
+static unsigned descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    unsigned n = 0;
+    while (readdir(folder) != NULL)
+        n++;
+    (void)closedir(folder);
+    return n;
+}
+
+static void begin(struct cell *cell)
+{
+    struct prony_error error = {0, ""};
+    struct prony_wish wish = {.workers = WORKERS, .data = 131072, .futures = TASKS};
+    CHECK(prony_params_init(&cell->params, cell->engine->head.options, &error) == 0);
+    wish.area = cell->engine->area(&cell->params, WORKERS);
+    CHECK(prony_ground_make(&cell->ground, kernels, &wish, &error) == 0);
+    cell->ground.setup.params = &cell->params;
+    if (cell->carrier != NULL) {
+        CHECK(prony_params_init(&cell->carrier_params, cell->carrier->head.options, &error) == 0);
+        cell->ground.setup.carrier = cell->carrier;
+        cell->ground.setup.carrier_params = &cell->carrier_params;
+    }
+    if (cell->engine->open(&cell->ground.setup, &cell->handle, &error) != 0) {
+        (void)fprintf(stderr, "%s\n", error.text);
+        _exit(1);
+    }
+}
+
+static void child(const struct trial *trial, uint64_t seed)
 {
     static void (*const trials[])(struct cell *) = {tasks_that_die, chunks_that_die, roles_that_die, killed_submits,
                                                     killed_maps,    killed_gangs,    killed_trees};
-    struct prony_error error = {0, ""};
-    struct prony_wish wish = {.workers = WORKERS, .data = 131072, .futures = TASKS};
-    struct cell cell = {.engine = engine, .random = seed};
-    unsigned deaths = 0;
-    CHECK(prony_params_init(&cell.params, engine->head.options, &error) == 0);
-    wish.area = engine->area(&cell.params, WORKERS);
-    CHECK(prony_ground_make(&cell.ground, kernels, &wish, &error) == 0);
-    cell.ground.setup.params = &cell.params;
-    CHECK(engine->open(&cell.ground.setup, &cell.handle, &error) == 0);
-    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
+    const size_t n = sizeof trials / sizeof *trials - (trial->carrier != NULL); /* channels carry no recursion */
+    struct cell cell = {.engine = trial->engine, .carrier = trial->carrier, .random = seed};
+    const unsigned open = descriptors();
+    cell.rounds = trial->carrier != NULL ? ROUNDS / 6 : ROUNDS;
+    begin(&cell);
+    for (size_t i = 0; i < n; i++) {
+        unsigned before = deaths(&cell);
+        cell.failed = 0;
         trials[i](&cell);
         calm(&cell);
         still_works(&cell);
+        CHECK(cell.failed <= deaths(&cell) - before);
     }
-    for (unsigned i = 0; i < WORKERS; i++)
-        deaths += slot(&cell, i)->generation - 1;
-    (void)fprintf(stderr, "%s: %u workers died\n", engine->head.name, deaths);
-    CHECK(deaths >= 100);
-    CHECK(engine->close(cell.handle, 1, LIMIT_NS) == 0);
+    (void)fprintf(stderr, "%s: %u workers died\n", trial->name, deaths(&cell));
+    CHECK(deaths(&cell) >= cell.rounds);
+    CHECK(cell.engine->close(cell.handle, 1, LIMIT_NS) == 0);
     CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
     prony_ground_free(&cell.ground);
     prony_params_free(&cell.params);
+    if (cell.carrier != NULL)
+        prony_params_free(&cell.carrier_params);
+    CHECK(descriptors() == open);
 }
 
 static void survives(void **state)
 {
-    const struct prony_engine *engine = *state;
+    const struct trial *trial = *state;
     const char *given = getenv("PRONY_TEST_SEED");
     uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : 20210607;
     int status;
@@ -404,22 +477,33 @@ static void survives(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         (void)alarm(200);
-        child(engine, seed);
+        child(trial, seed);
         _exit(0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        fail_msg("%s, seed %llu: %s %d", engine->head.name, (unsigned long long)seed,
-                 WIFEXITED(status) ? "exit" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+        fail_msg("%s, seed %llu: %s %d", trial->name, (unsigned long long)seed, WIFEXITED(status) ? "exit" : "signal",
+                 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
 int main(int argc, char **argv)
 {
+    static const char *const carriers[] = {"pipe", "unix-seqpacket", "shm-ring", "futex", "mp-pipe"};
+    static struct trial trials[32];
     struct CMUnitTest tests[32];
     const struct prony_head *head;
     size_t n = 0;
-    for (unsigned i = 0; (head = prony_registry_at(PRONY_ENGINE, i)) != NULL && n < 32; i++)
-        if ((head->caps & PRONY_CAP_ISOLATES) != 0 && (argc < 2 || strcmp(argv[1], head->name) == 0))
-            tests[n++] = (struct CMUnitTest){head->name, survives, NULL, NULL, (void *)(uintptr_t)head};
+    for (unsigned i = 0; (head = prony_registry_at(PRONY_ENGINE, i)) != NULL; i++) {
+        const size_t ways = (head->caps & PRONY_CAP_CHANNEL) != 0 ? sizeof carriers / sizeof *carriers : 0;
+        for (size_t way = 0; way <= ways && (head->caps & PRONY_CAP_ISOLATES) != 0 && n < 32; way++) {
+            struct trial *trial = &trials[n];
+            trial->engine = (const struct prony_engine *)(const void *)head;
+            trial->carrier = way == 0 ? NULL : prony_find_channel(carriers[way - 1], NULL);
+            (void)snprintf(trial->name, sizeof trial->name, "%s%s%s", head->name, way == 0 ? "" : " over ",
+                           way == 0 ? "" : carriers[way - 1]);
+            if ((way == 0 || trial->carrier != NULL) && (argc < 2 || strcmp(argv[1], trial->name) == 0))
+                tests[n++] = (struct CMUnitTest){trial->name, survives, NULL, NULL, trial};
+        }
+    }
     return _cmocka_run_group_tests("kill", tests, n, NULL, NULL);
 }

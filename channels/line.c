@@ -114,10 +114,36 @@ void prony_lines_destroy(void *channel)
 
 /* Worker side */
 
+/* SIGPIPE is blocked in a thread from its first end to its last. */
+static _Thread_local struct {
+    unsigned ends;
+    bool unblock; /* it was not blocked before */
+} piping;
+
+static void block_sigpipe(void)
+{
+    sigset_t pipe, before;
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    if (pthread_sigmask(SIG_BLOCK, &pipe, &before) == 0 && piping.ends++ == 0)
+        piping.unblock = sigismember(&before, SIGPIPE) == 0;
+}
+
+static void unblock_sigpipe(void)
+{
+    const struct timespec at_once = {0, 0};
+    sigset_t pipe;
+    if (--piping.ends > 0 || !piping.unblock)
+        return;
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    (void)sigtimedwait(&pipe, NULL, &at_once); /* the one our own send may have raised */
+    (void)pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
+}
+
 int prony_line_attach(const struct prony_blob *blob, struct prony_line *line, struct prony_error *error)
 {
     const struct prony_call *call = (const struct prony_call *)(const void *)blob->data;
-    sigset_t pipe, before;
     memset(line, 0, sizeof *line);
     line->wait = (enum prony_wait)call->wait;
     line->budget_ns = call->budget_ns;
@@ -133,9 +159,8 @@ int prony_line_attach(const struct prony_blob *blob, struct prony_line *line, st
     }
     if (call->life >= 0)
         line->life = line->fd[call->life];
-    (void)sigemptyset(&pipe);
-    (void)sigaddset(&pipe, SIGPIPE);
-    line->masked = pthread_sigmask(SIG_BLOCK, &pipe, &before) == 0 && sigismember(&before, SIGPIPE) == 0;
+    block_sigpipe();
+    line->masked = true;
     return 0;
 }
 
@@ -143,15 +168,9 @@ void prony_line_detach(struct prony_line *line)
 {
     while (line->fds > 0)
         (void)close(line->fd[--line->fds]);
-    if (line->masked) {
-        const struct timespec at_once = {0, 0};
-        sigset_t pipe;
-        (void)sigemptyset(&pipe);
-        (void)sigaddset(&pipe, SIGPIPE);
-        (void)sigtimedwait(&pipe, NULL, &at_once); /* the one our own send may have raised */
-        (void)pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
-        line->masked = false;
-    }
+    if (line->masked)
+        unblock_sigpipe();
+    line->masked = false;
 }
 
 int prony_line_new(const struct prony_blob *blob, struct prony_worker *worker, void **end, struct prony_error *error)

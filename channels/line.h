@@ -96,7 +96,7 @@ struct prony_line {
         stride; /* tries between two readings of the clock, a power of two; from PRONY_STRIDE_MEMORY on with pauses */
     uint64_t budget_ns;
     struct prony_gap gap[2];
-    bool masked; /* SIGPIPE was blocked here */
+    bool masked; /* it is among the ends for which SIGPIPE is blocked */
 };
 
 int prony_line_attach(const struct prony_blob *blob, struct prony_line *line, struct prony_error *error);

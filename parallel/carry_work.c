@@ -75,7 +75,6 @@ static bool listen_once(struct prony_body *me)
         reply.ran = 0;
     if (carry->channel->send(end, &reply, sizeof reply, -1) != (int64_t)sizeof reply)
         _exit(1);
-    __atomic_store_n(&me->worker.slot->lo, -1, __ATOMIC_RELEASE);
     return true;
 }
 

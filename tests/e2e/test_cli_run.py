@@ -96,6 +96,15 @@ class Runs(ProgramTest):
         os.mkdir(self.path("empty"))
         self.prony(*small, "-o", "empty")
 
+    def test_numbers_out_of_range(self):
+        small = ["run", "-w", "primes", "-p", "items=1k", "-q", *SMALL]
+        for engine in ("thread", "fork", "futures-thread", "futures-process"):
+            self.refused(*small, "-e", engine, "-n", "0", says="0 workers are out of range")
+            self.refused(*small, "-e", engine, "-n", "-1", says="-1 workers are out of range")
+            self.refused(*small, "-e", engine, "-n", "1", "-p", "chunk=-1", says="chunk=-1 is out of range")
+        self.prony(*small, "-e", "fork", "-n", "1", "-p", "chunk=1M", "-o", "out")
+        self.assertEqual({cell["status"] for cell in self.report("out")["cells"]}, {"ok"})
+
     def test_a_full_disk_is_said(self):
         try:
             subprocess.run(["unshare", "-rm", "true"], check=True, capture_output=True)

@@ -71,7 +71,9 @@ int prony_python_probe(struct prony_error *error)
 {
     char path[PATH_MAX];
 #ifdef PRONY_SANITIZED
-    return prony_fail(error, -ENOTSUP, "a build with sanitizers cannot load its kernels into Python");
+    return prony_fail(
+        error, -ENOTSUP,
+        "a build with sanitizers cannot load its kernels into Python, which starts without their runtime");
 #endif
     if (prony_python_look(NULL, error) != 0)
         return -ENOTSUP;

@@ -130,7 +130,7 @@ struct prony_method {
     int64_t timeout_ns; /* of one step of one cell */
     uint64_t seed;
     const struct prony_topology *topology; /* not owned; tells workers who is near. NULL: nobody knows */
-    bool weak;     /* weak scaling: `items` grow with the workers; else they stay */
+    bool weak;                             /* weak scaling: `items` grow with the workers; else they stay */
     bool profile;  /* one more visit of each cell, after the measured ones, is recorded and sampled */
     bool profiled; /* this launch is that visit */
     const struct prony_provider *provider; /* NULL: none */

@@ -128,8 +128,7 @@ void prony_carry_resolve(struct prony_carry *carry, unsigned index, const struct
     if (!lane->busy)
         return;
     lane->busy = false;
-    __atomic_store_n(&prony_crew_slot(&carry->crew, index)->lo, -1,
-                     __ATOMIC_RELAXED); /* it holds none until the next */
+    __atomic_store_n(&prony_crew_slot(&carry->crew, index)->lo, -1, __ATOMIC_RELAXED); /* until the next */
     if (task->future != 0) {
         if (reply->ran == 0)
             return;

@@ -1,8 +1,8 @@
 /* The board: what lies where in a cell's arena. It stands at offset 0, written by the runner before the host starts, and
  * read by the host, by its workers and by foreign images (CPython) that map the arena.
  *
- *   [board][PUs][victims][channel ends][event names][slots][values][own: histogram and scratch, one a worker][engine's area]
- *   [futures][data][trail, timelines, stacks: only of a profiled launch]
+ *   [board][PUs][victims][channel ends][event names][slots][values][own: histogram and scratch, one a worker]
+ *   [engine's area][futures][data][trail, timelines, stacks: only of a profiled launch]
  *
  * Each part starts on a page of its own where workers write it, so that first touch decides its memory node. */
 #ifndef PRONY_MEASURE_BOARD_H

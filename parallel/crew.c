@@ -14,9 +14,9 @@
 
 #define SPINS 2000u          /* looks before an adaptive worker sleeps: about 50 us */
 #define YIELD_LOOKS 20u      /* as many looks as a yield takes time */
+#define SPINS_CROWDED 50u    /* the same where workers outnumber processors */
 #define MANY 16u             /* from so many workers on, only half of them look on for longer than ... */
 #define LOOKS_FREE 64u       /* ... this */
-#define SPINS_CROWDED 50u    /* the same where workers outnumber processors */
 #define START_NS 10000000000 /* a worker that is not there after this long never comes */
 #define EXIT_NS 100000000    /* a process that leaves is gone after this long */
 #define EXIT_YIELDS 200u     /* looks for it that do not sleep */

@@ -136,6 +136,7 @@ bool prony_crew_look_on(struct prony_body *me); /* may it, or do enough others? 
 void prony_crew_look_away(struct prony_body *me);
 void prony_crew_wake(struct prony_crew *crew, unsigned index);
 void prony_crew_wake_some(struct prony_crew *crew, unsigned n);
+void prony_crew_wake_helper(struct prony_crew *crew); /* for a kid, which its parent runs if nobody else does */
 bool prony_crew_beside(const struct prony_crew *crew, unsigned index); /* does it share the caller's PU? */
 void prony_crew_wake_beside(struct prony_crew *crew);                  /* before the caller sleeps */
 void prony_crew_tell(struct prony_crew *crew);                         /* the caller may want to look again */

@@ -139,7 +139,7 @@ static int spawn(struct prony_worker *worker, struct prony_task *kid)
     queued = put(queue, kid, kid->ticket); /* when it is full, the parent runs the kid in join */
     unlock(queue);
     if (queued)
-        prony_crew_wake_some(me->crew, 1);
+        prony_crew_wake_helper(me->crew);
     return 0;
 }
 

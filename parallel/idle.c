@@ -88,6 +88,15 @@ void prony_crew_wake_some(struct prony_crew *crew, unsigned n)
     }
 }
 
+/* Where only some look on, they find the kid; a parent that woke a sleeper for each would do little else. */
+void prony_crew_wake_helper(struct prony_crew *crew)
+{
+    for (unsigned i = 0; i * 64 < crew->workers; i++)
+        if (__atomic_load_n(&crew->hall->looking[i], __ATOMIC_RELAXED) != 0)
+            return;
+    prony_crew_wake_some(crew, 1);
+}
+
 bool prony_crew_beside(const struct prony_crew *crew, unsigned index)
 {
     const struct prony_setup *setup = crew->setup;

@@ -35,7 +35,7 @@ int prony_nest_spawn(struct prony_worker *worker, struct prony_task *kid)
     me->desk->ticket = (me->desk->ticket + 1) & PRONY_TICKETS;
     kid->ticket = prony_future_queue(me->crew, kid->future, me->desk->ticket);
     put(&pool->offers[worker->index], kid, kid->ticket);
-    prony_crew_wake_some(me->crew, 1);
+    prony_crew_wake_helper(me->crew);
     return 0;
 }
 

@@ -231,6 +231,25 @@ static void half_look_on(void **state)
     assert_false(prony_crew_look_on(&bodies[3]));
 }
 
+/* A kid wakes a sleeper only while nobody looks. */
+static void lookers_are_enough(void **state)
+{
+    static struct prony_hall hall;
+    static struct prony_desk desks[3];
+    struct prony_crew crew = {.hall = &hall, .desks = desks, .workers = 3, .lookers = 1};
+    struct prony_body looker = {.crew = &crew, .worker = {.index = 1, .count = 3}};
+    (void)state;
+    hall.resting[0] = 4;
+    desks[2].asleep = 1;
+    assert_true(prony_crew_look_on(&looker));
+    prony_crew_wake_helper(&crew);
+    assert_int_equal(desks[2].asleep, 1);
+    prony_crew_look_away(&looker);
+    prony_crew_wake_helper(&crew);
+    assert_int_equal(desks[2].asleep, 0);
+    assert_int_equal(hall.resting[0], 0);
+}
+
 /* Workers that are told they have a processor each, so that they do look on: never more than half of them at a time, and
  * none when all are parked. */
 static void half_of_a_pool_look_on(void **state)
@@ -283,9 +302,9 @@ static void victims_in_order(void **state)
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"thread", "fork", "futures-thread", "futures-process"};
-    struct CMUnitTest tests[7] = {cmocka_unit_test(victims_in_order), cmocka_unit_test(half_look_on),
-                                  cmocka_unit_test(half_of_a_pool_look_on)};
-    size_t n = argc < 2 ? 3 : 0;
+    struct CMUnitTest tests[8] = {cmocka_unit_test(victims_in_order), cmocka_unit_test(half_look_on),
+                                  cmocka_unit_test(lookers_are_enough), cmocka_unit_test(half_of_a_pool_look_on)};
+    size_t n = argc < 2 ? 4 : 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (argc < 2 || strcmp(argv[1], names[i]) == 0)
             tests[n++] =

@@ -236,6 +236,7 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
             ticket = prony_future_queue(&pool->crew, tasks[k].future, prony_crew_ticket(&pool->crew));
             prony_task_store(&pool->inbox[i].entry[tail % PRONY_INBOX], &tasks[k], ticket | lap);
         }
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* entries first, then the look for a sleeper */
         if (!prony_crew_beside(&pool->crew, i))
             prony_crew_wake(&pool->crew, i);
         tasks += run;

@@ -294,7 +294,8 @@ static void add_line(const struct mechanism *about, const char *line, struct tal
         add(tally, name);
         return;
     }
-    if (sscanf(line, "%31[a-z0-9_](", name) != 1 || is_among(name, about->library))
+    if (sscanf(line, "%31[a-z0-9_](", name) != 1 || strcmp(name, "restart_syscall") == 0 ||
+        is_among(name, about->library))
         return;
     if ((about->helped || about->answer != NULL) && (strstr(line, "EAGAIN") != NULL || strstr(line, "Timeout") != NULL))
         return;
@@ -387,7 +388,8 @@ static void calls_are_those_of_a_bare_loop(void **state)
         assert_true((bare.names > 0) == (about->pass != none_pass));
         assert_true((helpers[0].names > 0) == about->helped);
         for (unsigned j = 0; j < bare.names; j++)
-            assert_true(bare.count[j] % MESSAGES == 0 && bare.count[j] <= 2 * MESSAGES);
+            if (bare.count[j] % MESSAGES != 0 || bare.count[j] > 2 * MESSAGES)
+                fail_msg("%s, bare: %u calls of %s", about->channel, bare.count[j], bare.name[j]);
         for (unsigned k = 0; k < 2; k++) {
             read_tally(about, waits[k], &ours, &helpers[1]);
             same(about->channel, waits[k], &bare, &ours);

@@ -61,7 +61,8 @@ static void open_named(const void *what, struct prony_made *made)
     (void)snprintf(name, sizeof name, "/prony-%d-%llx", (int)getpid(), (unsigned long long)prony_now_ns());
     made->fd[0] = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (made->fd[0] < 0) {
-        (void)prony_fail(&made->error, -errno, "no file for a ring in /dev/shm: %s", strerrordesc_np(errno));
+        (void)prony_fail(&made->error, -errno, "no file for a ring in /dev/shm: %s (mount -o remount,size=,nr_inodes=)",
+                         strerrordesc_np(errno));
         return;
     }
     (void)shm_unlink(name);
@@ -98,7 +99,8 @@ static void make_segment(const void *what, struct prony_made *made)
     const void *base;
     int id = shmget(IPC_PRIVATE, *bytes, IPC_CREAT | 0600);
     if (id < 0) {
-        (void)prony_fail(&made->error, -errno, "no segment of %llu bytes: %s (/proc/sys/kernel/shmmax, shmall, shmmni)",
+        (void)prony_fail(&made->error, -errno,
+                         "no segment of %llu bytes: %s (raise /proc/sys/kernel/shmmax, shmall or shmmni)",
                          (unsigned long long)*bytes, strerrordesc_np(errno));
         return;
     }
@@ -198,8 +200,10 @@ static int map_ring(struct ring_end *end, const struct plan *plan, struct prony_
     }
     int full = posix_fallocate(end->line.fd[0], 0, (off_t)end->mapped);
     if (full != 0)
-        return prony_fail(error, -full, "no room for a ring of %llu bytes: %s", (unsigned long long)end->mapped,
-                          strerrordesc_np(full));
+        return prony_fail(error, -full,
+                          "no room for a ring of %llu bytes: %s: take a smaller capacity, or make the file "
+                          "system larger (/dev/shm: mount -o remount,size=)",
+                          (unsigned long long)end->mapped, strerrordesc_np(full));
     end->base = mmap(NULL, end->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, end->line.fd[0], 0);
     return end->base != MAP_FAILED
                ? 0

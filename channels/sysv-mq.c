@@ -64,7 +64,8 @@ static int mq_make(void *shared, struct prony_error *error)
         struct msqid_ds about;
         kept->queue[i] = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
         if (kept->queue[i] < 0)
-            return prony_fail(error, -errno, "no message queue: %s (/proc/sys/kernel/msgmni)", strerrordesc_np(errno));
+            return prony_fail(error, -errno, "no message queue: %s (raise /proc/sys/kernel/msgmni)",
+                              strerrordesc_np(errno));
         if (kept->capacity == 0)
             continue;
         if (msgctl(kept->queue[i], IPC_STAT, &about) != 0)

@@ -57,7 +57,8 @@ static int sysv_make(void *shared, struct prony_error *error)
     void *base;
     kept->shm = shmget(IPC_PRIVATE, kept->bytes, IPC_CREAT | 0600);
     if (kept->shm < 0)
-        return prony_fail(error, -errno, "no segment of %llu bytes: %s (/proc/sys/kernel/shmmax, shmall, shmmni)",
+        return prony_fail(error, -errno,
+                          "no segment of %llu bytes: %s (raise /proc/sys/kernel/shmmax, shmall or shmmni)",
                           (unsigned long long)kept->bytes, strerrordesc_np(errno));
     base = shmat(kept->shm, NULL, 0);
     (void)shmctl(kept->shm, IPC_RMID, NULL);
@@ -66,7 +67,9 @@ static int sysv_make(void *shared, struct prony_error *error)
     kept->way = base;
     kept->sem = semget(IPC_PRIVATE, 2, IPC_CREAT | 0600);
     if (kept->sem < 0)
-        return prony_fail(error, -errno, "no semaphores: %s (/proc/sys/kernel/sem)", strerrordesc_np(errno));
+        return prony_fail(error, -errno,
+                          "no semaphores: %s (raise the second and the fourth number of /proc/sys/kernel/sem)",
+                          strerrordesc_np(errno));
     prony_box_set_up(&bell, base);
     return 0;
 }

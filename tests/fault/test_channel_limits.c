@@ -1,21 +1,27 @@
-/* Channels at their limits: no descriptors, no queues, a port in use, a reader that stops, signals in every blocking call.
- * Each ends with a reason in time, or goes on as if nothing had happened. */
+/* Channels at their limits: no descriptors, queues, semaphores, segments or room in /dev/shm, a port in use, signals in
+ * every blocking call. Each ends with a reason in time, or goes on as if nothing had happened. */
 #include "base/clock.h"
 #include "base/params.h"
 #include "base/registry.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +30,8 @@
 
 #define SECOND_NS 1000000000
 enum { TRIPS = 60 };
+
+static char mqueue[] = "/tmp/prony-mqueue-XXXXXX"; /* where the namespace's queues are seen */
 
 struct line {
     const struct prony_channel *channel;
@@ -39,6 +47,8 @@ static int open_line(struct line *line, const struct prony_channel *channel, con
     memset(line, 0, sizeof *line);
     line->channel = channel;
     assert_int_equal(prony_params_init(&line->params, channel->head.options, &line->error), 0);
+    if (strcmp(channel->head.name, "posix-mq") == 0) /* small: other programs of this user may have queues, too */
+        assert_int_equal(prony_params_set(&line->params, "message", "128", &line->error), 0);
     for (; option != NULL && *option != NULL; option += 2)
         assert_int_equal(prony_params_set(&line->params, option[0], option[1], &line->error), 0);
     code = channel->create(&line->params, 2, &line->handle, &line->error);
@@ -63,23 +73,59 @@ static void each(void (*check)(const struct prony_channel *channel))
             check((const struct prony_channel *)(const void *)head);
 }
 
-/* Refused with a reason, within a second, and nothing of it stays open. */
+/* Nothing is left of a channel: no descriptor, and in a namespace of the test's own no object. */
+
+static int next_descriptor(void)
+{
+    int fd = dup(0);
+    (void)close(fd);
+    return fd;
+}
+
+static bool alone; /* in namespaces of its own */
+
+static void nothing_left(const char *name)
+{
+    static const char *const kinds[] = {"/proc/sysvipc/msg", "/proc/sysvipc/sem", "/proc/sysvipc/shm"};
+    static const char *const folders[] = {"/dev/shm", mqueue};
+    char line[256];
+    for (unsigned i = 0; i < 3 && alone; i++) {
+        FILE *file = fopen(kinds[i], "re");
+        assert_non_null(file);
+        assert_non_null(fgets(line, sizeof line, file)); /* the names of columns */
+        if (fgets(line, sizeof line, file) != NULL)
+            fail_msg("%s leaves in %s: %s", name, kinds[i], line);
+        (void)fclose(file);
+    }
+    for (unsigned i = 0; i < 2 && alone; i++) {
+        DIR *folder = opendir(folders[i]);
+        const struct dirent *entry;
+        assert_non_null(folder);
+        while ((entry = readdir(folder)) != NULL)
+            if (entry->d_name[0] != '.')
+                fail_msg("%s leaves %s in %s", name, entry->d_name, folders[i]);
+        (void)closedir(folder);
+    }
+}
+
+/* Refused with a reason in time, when it is made or when an end is attached, and nothing of it stays. */
 static void refused(const char *name, const char *const *option, const char *says)
 {
     struct line line;
     struct prony_error error;
     const struct prony_channel *channel = prony_find_channel(name, &error);
     uint64_t begun = prony_now_ns();
-    int before = dup(0), after;
-    (void)close(before);
+    int before = next_descriptor();
     assert_non_null(channel);
-    assert_true(open_line(&line, channel, option) < 0);
+    if (open_line(&line, channel, option) == 0) {
+        assert_null(attach(&line, 0));
+        channel->destroy(line.handle);
+    }
     assert_true(prony_now_ns() - begun < 10ull * SECOND_NS);
     if (strstr(line.error.text, says) == NULL)
         fail_msg("%s: '%s' does not say '%s'", name, line.error.text, says);
-    after = dup(0);
-    (void)close(after);
-    assert_int_equal(before, after);
+    assert_int_equal(before, next_descriptor());
+    nothing_left(name);
     prony_params_free(&line.params);
 }
 
@@ -160,6 +206,99 @@ static void descriptors(void **state)
 {
     (void)state;
     each(check_descriptors);
+}
+
+/* Limits of the whole system: lowered in namespaces of the test's own, where nobody else meets them. */
+
+static bool write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    bool good = file != NULL && fputs(text, file) >= 0;
+    return file != NULL && fclose(file) == 0 && good;
+}
+
+/* A limit is lowered, the channel refused, and taken when the limit is as before. */
+static void limited(const char *path, const char *low, const char *name, const char *const *option, const char *says)
+{
+    char before[128] = "";
+    struct prony_error error;
+    struct line line;
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(before, sizeof before, file));
+    (void)fclose(file);
+    assert_true(write_file(path, low));
+    refused(name, option, says);
+    assert_true(write_file(path, before));
+    if (open_line(&line, prony_find_channel(name, &error), option) != 0)
+        fail_msg("%s with %s as before: %s", name, path, line.error.text);
+    line.channel->destroy(line.handle);
+    prony_params_free(&line.params);
+    nothing_left(name);
+}
+
+static void sysv_limits(void **state)
+{
+    static const char *const segment[] = {"memory", "sysv", NULL};
+    (void)state;
+    limited("/proc/sys/kernel/msgmni", "1", "sysv-mq", NULL, "raise /proc/sys/kernel/msgmni");
+    limited("/proc/sys/kernel/sem", "32000 1 500 32000", "sysv-shm-sem", NULL, "number of /proc/sys/kernel/sem");
+    limited("/proc/sys/kernel/sem", "32000 1024000000 500 0", "sysv-shm-sem", NULL, "number of /proc/sys/kernel/sem");
+    limited("/proc/sys/kernel/shmmax", "4096", "sysv-shm-sem", NULL, "raise /proc/sys/kernel/shmmax");
+    limited("/proc/sys/kernel/shmmni", "0", "sysv-shm-sem", NULL, "shmmni");
+    limited("/proc/sys/kernel/shmmax", "4096", "shm-ring", segment, "raise /proc/sys/kernel/shmmax");
+    limited("/proc/sys/kernel/shmall", "1", "shm-ring", segment, "shmall");
+    limited("/proc/sys/kernel/shmmni", "0", "shm-ring", segment, "shmmni");
+}
+
+static void message_queues(void **state)
+{
+    (void)state;
+    limited("/proc/sys/fs/mqueue/queues_max", "1", "posix-mq", NULL, "/proc/sys/fs/mqueue/queues_max");
+    limited("/proc/sys/fs/mqueue/msg_max", "2", "posix-mq", NULL, "raise /proc/sys/fs/mqueue/msg_max");
+}
+
+/* /dev/shm has 256 KiB, and then no name. */
+static void shared_memory(void **state)
+{
+    static const char *const named[] = {"memory", "posix", "capacity", "1Mi", NULL};
+    static const char *const file[] = {"memory", "file", "path", "/dev/shm", "capacity", "1Mi", NULL};
+    (void)state;
+    refused("shm-ring", named, "remount,size=");
+    refused("shm-ring", file, "take a smaller capacity");
+    assert_int_equal(mount(NULL, "/dev/shm", NULL, MS_REMOUNT, "size=256k,nr_inodes=1"), 0);
+    refused("shm-ring", named, "nr_inodes=");
+    assert_int_equal(mount(NULL, "/dev/shm", NULL, MS_REMOUNT, "size=256k,nr_inodes=64"), 0);
+}
+
+/* Who may exceed limits would not meet them: without the capability. */
+static bool renounce(void)
+{
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &head, data) != 0)
+        return false;
+    data[0].effective &= ~(1u << CAP_SYS_RESOURCE);
+    return syscall(SYS_capset, &head, data) == 0;
+}
+
+/* NULL, or what could not be done. */
+static const char *be_alone(void)
+{
+    char map[64];
+    (void)snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
+    if (unshare(CLONE_NEWIPC | CLONE_NEWNS) != 0 &&
+        (unshare(CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWNS) != 0 || !write_file("/proc/self/uid_map", map)))
+        return "no namespace of its own";
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mkdtemp(mqueue) == NULL)
+        return "no mounts of its own";
+    if (mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=256k,nr_inodes=64") != 0 ||
+        mount("mqueue", mqueue, "mqueue", 0, NULL) != 0)
+        return "no file systems of its own";
+    if (!write_file("/proc/sys/kernel/msgmni", "100") || !renounce())
+        return "its limits cannot be set";
+    alone = true;
+    return NULL;
 }
 
 /* Signals */
@@ -243,10 +382,24 @@ static void signals(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest here[] = {
         cmocka_unit_test(no_queues),   cmocka_unit_test(too_large_for_the_kernel),
         cmocka_unit_test(port_in_use), cmocka_unit_test(descriptors),
         cmocka_unit_test(signals),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest apart[] = {
+        cmocka_unit_test(sysv_limits),
+        cmocka_unit_test(message_queues),
+        cmocka_unit_test(shared_memory),
+    };
+    int failed = cmocka_run_group_tests(here, NULL, NULL);
+    const char *missing = be_alone();
+    if (missing == NULL)
+        failed += cmocka_run_group_tests(apart, NULL, NULL);
+    else
+        print_message("not tried: limits of the whole system: %s: %s\n", missing, strerror(errno));
+    if (alone)
+        (void)umount(mqueue);
+    (void)rmdir(mqueue);
+    return failed;
 }

@@ -282,13 +282,19 @@ static bool renounce(void)
     return syscall(SYS_capset, &head, data) == 0;
 }
 
+static bool be_root_apart(void)
+{
+    char user[64], group[64];
+    (void)snprintf(user, sizeof user, "0 %u 1", (unsigned)geteuid());
+    (void)snprintf(group, sizeof group, "0 %u 1", (unsigned)getegid());
+    return unshare(CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWNS) == 0 && write_file("/proc/self/setgroups", "deny") &&
+           write_file("/proc/self/uid_map", user) && write_file("/proc/self/gid_map", group);
+}
+
 /* NULL, or what could not be done. */
 static const char *be_alone(void)
 {
-    char map[64];
-    (void)snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
-    if (unshare(CLONE_NEWIPC | CLONE_NEWNS) != 0 &&
-        (unshare(CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWNS) != 0 || !write_file("/proc/self/uid_map", map)))
+    if (unshare(CLONE_NEWIPC | CLONE_NEWNS) != 0 && !be_root_apart())
         return "no namespace of its own";
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mkdtemp(mqueue) == NULL)
         return "no mounts of its own";

@@ -92,28 +92,28 @@ void prony_worker_end(struct prony_worker *worker)
     usage->involuntary += now[2] - usage->start[2];
 }
 
-static int attach_star(struct prony_worker *worker, unsigned nends)
+static int attach_star(struct prony_worker *worker, unsigned nends, struct prony_error *error)
 {
     int code = 0;
     worker->spokes = calloc(nends / 2, sizeof *worker->spokes);
     if (worker->spokes == NULL)
-        return -ENOMEM;
+        return prony_fail(error, -ENOMEM, "no memory for the hub's ends");
     for (unsigned i = 0; i < nends / 2 && code == 0; i++)
-        code = worker->channel->attach(&worker->ends[2 * i], worker, &worker->spokes[i], NULL);
+        code = worker->channel->attach(&worker->ends[2 * i], worker, &worker->spokes[i], error);
     worker->attached = worker->spokes[0];
     if (code != 0)
         prony_worker_detach(worker, nends);
     return code;
 }
 
-int prony_worker_attach(struct prony_worker *worker, unsigned nends, int star)
+int prony_worker_attach(struct prony_worker *worker, unsigned nends, int star, struct prony_error *error)
 {
     unsigned end = star ? 2 * worker->index - 1 : worker->index;
     if (worker->attached != NULL)
         return 0;
     if (star && worker->index == 0)
-        return attach_star(worker, nends);
-    return end < nends ? worker->channel->attach(&worker->ends[end], worker, &worker->attached, NULL) : 0;
+        return attach_star(worker, nends, error);
+    return end < nends ? worker->channel->attach(&worker->ends[end], worker, &worker->attached, error) : 0;
 }
 
 /* In the reverse order: an end may restore what it found in the thread. */

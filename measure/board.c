@@ -75,8 +75,8 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
     board->names = take(&top, names, 64);
     board->slots = take(&top, n * sizeof(struct prony_slot), 64);
     board->values = take(&top, board->events == 0 ? 0 : n * sizeof(struct prony_counts), PAGE);
-    board->own_stride =
-        pages(sizeof(struct prony_histogram) + sizeof(struct prony_usage) + (scratch == 0 ? SCRATCH_BYTES : scratch));
+    board->own_stride = pages(sizeof(struct prony_histogram) + sizeof(struct prony_usage) +
+                              (scratch == 0 ? SCRATCH_BYTES : sizeof(struct prony_error) + scratch));
     board->own = take(&top, n * board->own_stride, PAGE);
     board->area =
         take(&top, cell->engine->area == NULL ? 0 : cell->engine->area(&cell->engine_params, cell->workers), PAGE);

@@ -96,4 +96,12 @@ static inline struct prony_counts *prony_board_counts(unsigned char *base, unsig
     return (struct prony_counts *)(void *)(base + ((struct prony_board *)(void *)base)->values.off) + worker;
 }
 
+/* Why a worker could not attach its channel: in its scratch, which nobody else uses by then. */
+static inline struct prony_error *prony_board_reason(unsigned char *base, unsigned worker)
+{
+    const struct prony_board *board = (const struct prony_board *)(const void *)base;
+    return (struct prony_error *)(void *)(base + board->own.off + worker * board->own_stride +
+                                          sizeof(struct prony_histogram) + sizeof(struct prony_usage));
+}
+
 #endif

@@ -31,10 +31,13 @@ int prony_host_gang(struct prony_host *host, enum prony_own kernel, unsigned cha
     if (code != 0)
         return prony_fail(error, code, "%s: the workers did not meet: %s", doing,
                           prony_code_text(code, text, sizeof text));
-    for (unsigned i = 0; i < host->setup.workers; i++)
+    for (unsigned i = 0; i < host->setup.workers; i++) {
+        const struct prony_error *reason = prony_board_reason(host->arena.base, i);
+        const bool said = kernel == PRONY_OWN_ATTACH && reason->code == host->status[i];
         if (host->status[i] != 0)
             return prony_fail(error, host->status[i], "%s: worker %u: %s", doing, i,
-                              prony_code_text(host->status[i], text, sizeof text));
+                              said ? reason->text : prony_code_text(host->status[i], text, sizeof text));
+    }
     return 0;
 }
 

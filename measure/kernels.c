@@ -25,10 +25,12 @@ static int bind_worker(struct prony_worker *worker, const struct prony_task *tas
 static int attach(struct prony_worker *worker, const struct prony_task *task)
 {
     const struct prony_board *board = board_of(worker);
+    struct prony_error error = {0, ""};
     int code;
     if (worker->channel == NULL)
         return 0;
-    code = prony_worker_attach(worker, board->nends, board->star != 0);
+    code = prony_worker_attach(worker, board->nends, board->star != 0, &error);
+    *prony_board_reason(worker->base, worker->index) = error;
     if (task->arg[0] != 0 && worker->channel->forget != NULL)
         for (unsigned i = 0; i < board->nends; i++)
             worker->channel->forget(&worker->ends[i]);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define GUIDED 4u /* as in map.c */
 #define FINEST 128u
@@ -435,6 +436,8 @@ static void free_carry(struct prony_carry *carry)
     free(carry->polls);
     free(carry->polled);
     free(carry->queue);
+    if (carry->reasons != NULL)
+        (void)munmap(carry->reasons, carry->crew.workers * sizeof *carry->reasons);
     free(carry);
 }
 
@@ -448,6 +451,23 @@ static void read_policy(struct prony_carry *carry, const struct prony_params *pa
     carry->adapts = strcmp(wait, "adaptive") == 0;
     if (prony_option_find(carry->channel->head.options, "budget") != NULL)
         carry->budget_ns = (uint64_t)prony_param_int(params, "budget");
+}
+
+/* NULL when there is no memory. */
+static struct prony_error *share_reasons(unsigned workers)
+{
+    void *memory =
+        mmap(NULL, workers * sizeof(struct prony_error), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int open_crew(struct prony_carry *carry, struct prony_error *error)
+{
+    int code = prony_crew_open(&carry->crew, error);
+    for (unsigned i = 0; i < carry->crew.workers && code != 0; i++)
+        if (carry->reasons[i].code == code)
+            return prony_fail(error, code, "worker %u: %s", i, carry->reasons[i].text);
+    return code;
 }
 
 int prony_carry_open(const struct prony_setup *setup, const struct prony_policy *policy, struct prony_carry **handle,
@@ -472,7 +492,9 @@ int prony_carry_open(const struct prony_setup *setup, const struct prony_policy 
     carry->polls = calloc(setup->workers, sizeof *carry->polls);
     carry->polled = calloc(setup->workers, sizeof *carry->polled);
     carry->queue = calloc(carry->room, sizeof *carry->queue);
-    if (carry->lanes == NULL || carry->polls == NULL || carry->polled == NULL || carry->queue == NULL)
+    carry->reasons = share_reasons(setup->workers);
+    if (carry->reasons == NULL || carry->lanes == NULL || carry->polls == NULL || carry->polled == NULL ||
+        carry->queue == NULL)
         code = prony_fail(error, -ENOMEM, "no memory for a pool");
     memset(setup->base + setup->area.off, 0, prony_crew_area(setup->workers));
     for (unsigned i = 0; i < setup->workers && code == 0; i++) {
@@ -480,7 +502,7 @@ int prony_carry_open(const struct prony_setup *setup, const struct prony_policy 
         code = prony_lane_make(carry, i, error);
     }
     if (code == 0)
-        code = prony_crew_open(&carry->crew, error);
+        code = open_crew(carry, error);
     if (code != 0)
         free_carry(carry);
     else

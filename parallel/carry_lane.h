@@ -44,6 +44,7 @@ struct prony_carry {
     struct prony_crew crew;
     const struct prony_channel *channel;
     struct prony_lane *lanes;
+    struct prony_error *reasons; /* shared: why a worker could not attach */
     struct pollfd *polls;
     unsigned *polled; /* lane of each */
     bool parked, spins, adapts;

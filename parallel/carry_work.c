@@ -7,13 +7,13 @@
 void prony_carry_arrive(struct prony_body *me)
 {
     struct prony_carry *carry = prony_carry_of(me);
-    struct prony_error error = {0, ""};
+    struct prony_error *reason = &carry->reasons[me->worker.index];
     struct prony_blob blob;
     struct prony_lane *mine = &carry->lanes[me->worker.index];
     int code = carry->channel->address(mine->channel, 1, &blob);
     if (code == 0)
-        code = carry->channel->attach(&blob, &me->worker, &mine->workers, &error);
-    if (code != 0) { /* nobody can be told but through the desk */
+        code = carry->channel->attach(&blob, &me->worker, &mine->workers, reason);
+    if (code != 0) { /* nobody can be told but through the desk and that */
         __atomic_store_n(&me->desk->ready, code, __ATOMIC_SEQ_CST);
         prony_crew_tell(me->crew);
         _exit(1);

@@ -528,6 +528,8 @@ def main():
     except (OSError, ValueError, ImportError) as error:
         code = getattr(error, "errno", None) or 95  # ENOTSUP
         text = getattr(error, "strerror", None) or str(error)
+        if code == errno.ENOSPC:
+            text += ": semaphores of CPython are files in /dev/shm (mount -o remount,size=)"
         control.send(struct.pack("=ci", b"E", -code) + text.encode()[:200])
         return
     if start != "fork":  # whose semaphores have no names

@@ -209,7 +209,7 @@ static void *rig_play(void *context)
     struct rig *rig = role->rig;
     role->status = 0;
     if (role->worker->channel != NULL)
-        role->status = prony_worker_attach(role->worker, rig->need.ends, rig->need.star != 0);
+        role->status = prony_worker_attach(role->worker, rig->need.ends, rig->need.star != 0, NULL);
     if (role->status == 0)
         role->status = prony_task_run(role->worker, &role->task);
     if (rig->channel != NULL)

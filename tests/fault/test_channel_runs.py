@@ -42,6 +42,12 @@ def until(condition, seconds=20):
     return condition()
 
 
+def can_mount():
+    return shutil.which("unshare") and subprocess.run(
+        ["unshare", "--ipc", "--mount", "sh", "-c", "mount -t tmpfs -o size=4k tmpfs /dev/shm && : >/proc/sys/kernel/msgmni"],
+        check=False, stderr=subprocess.DEVNULL).returncode == 0
+
+
 class Runs(unittest.TestCase):
     def start(self, folder, channel):
         marker = f"PRONY_TEST_MARKER={os.getpid()}-{channel}"
@@ -75,6 +81,30 @@ class Runs(unittest.TestCase):
                         self.fail(f"{channel}: the run did not end")
                     self.assertTrue(until(lambda: processes_of(marker) == ([], [])), f"{channel}: processes were left")
         self.assertTrue(until(lambda: not objects() - before), "objects of System V were left")
+
+    def apart(self, prepare, *arguments):
+        """A run in namespaces of its own, prepared by a command: what it says of the cell that failed."""
+        command = f'{prepare} && exec "$@"'
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(["unshare", "--ipc", "--mount", "sh", "-c", command, "sh", PRONY, "run", "-n", "2",
+                                   "--counters", "none", "--visits", "1", "-o", folder, *arguments],
+                                  capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            return json.loads(pathlib.Path(folder, "report.json").read_text(encoding="utf-8"))["cells"][0]["reason"]
+
+    @unittest.skipUnless(can_mount(), "no mounts of its own: unshare --mount")
+    def test_limits_of_the_system_are_said(self):
+        small = "mount -t tmpfs -o size=4k tmpfs /dev/shm"
+        full = small + " && { cat /dev/zero >/dev/shm/full 2>/dev/null || true; }"
+        for prepare, engine, workload, channel, says in (
+                ("echo 1 >/proc/sys/kernel/msgmni", "fork", "pingpong", "sysv-mq", "raise /proc/sys/kernel/msgmni"),
+                ("echo 1 >/proc/sys/kernel/msgmni", "fork", "square", "sysv-mq", "raise /proc/sys/kernel/msgmni"),
+                (small, "fork", "pingpong", "shm-ring", "remount,size="),
+                (small, "fork", "square", "shm-ring", "remount,size="),
+                (full, "python-processes", "pingpong", "python-queue", "remount,size=")):
+            with self.subTest(channel=channel, workload=workload):
+                own = ["-p", "channel.memory=posix"] if channel == "shm-ring" else []
+                self.assertIn(says, self.apart(prepare, "-e", engine, "-w", workload, "-c", channel, *own))
 
 
 def can_go_apart():

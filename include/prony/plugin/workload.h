@@ -100,7 +100,7 @@ void prony_worker_end(struct prony_worker *worker);
 
 /* The worker's ends of its channel, from setup->ends: its own, or the hub's in a star. 0 or the channel's error with
  * nothing attached; again is harmless. */
-int prony_worker_attach(struct prony_worker *worker, unsigned nends, int star);
+int prony_worker_attach(struct prony_worker *worker, unsigned nends, int star, struct prony_error *error);
 void prony_worker_detach(struct prony_worker *worker, unsigned nends);
 
 /* "Which engine for my function?": a whole map workload in one line. fn(i) is any pure function of the item's number;

@@ -208,5 +208,6 @@ PRONY_EXPORT(channel, posix_mq) = {
     .destroy = prony_lines_destroy,
     .forget = prony_blob_forget,
     .settle = prony_lines_settle,
+    .ends_most = 8, /* 800 KiB of queues a user, 80 KiB each (ulimit -q); two are left for others */
     .limit = mq_limit,
 };

@@ -225,14 +225,34 @@ static int measure_group(struct prony_bout *bout, struct group *group, struct pr
     return 0;
 }
 
-/* Cells from `from` on that may be alive together: by number, and by a quarter of the memory. */
+/* Of its channel: the workload's, or those of a pool that it carries. */
+static unsigned ends_of(const struct prony_cell *cell)
+{
+    return cell->need.ends != 0 ? cell->need.ends : 2 * cell->workers;
+}
+
+/* Does the channel of this cell have no room for it beside those that are alive? */
+static bool is_crowded(const struct prony_cell *cell, const struct prony_live *live, unsigned n)
+{
+    const unsigned most = cell->channel == NULL ? 0 : cell->channel->ends_most;
+    unsigned ends = ends_of(cell);
+    bool alone = true;
+    for (unsigned i = 0; i < n && most != 0; i++)
+        if (live[i].cell->channel == cell->channel) {
+            ends += ends_of(live[i].cell);
+            alone = false;
+        }
+    return !alone && ends > most;
+}
+
+/* Cells from `from` on that may be alive together: by number, by their channels' limits, by a quarter of the memory. */
 static unsigned together(const struct prony_run *run, unsigned from, struct prony_live *live)
 {
     uint64_t room = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4, used = 0;
     unsigned n = 0;
     for (unsigned i = from; i < run->count && n < ALIVE_MOST; i++) {
         struct prony_board board;
-        if (run->cells[i].outcome != PRONY_PENDING)
+        if (run->cells[i].outcome != PRONY_PENDING || is_crowded(&run->cells[i], live, n))
             continue;
         prony_board_lay(&board, &run->cells[i], &run->method);
         used += board.bytes;

@@ -58,6 +58,8 @@ struct prony_channel {
     /* Bytes of the largest message under these parameters on this machine, 0: no limit; `how` gets the words that say
      * what sets the limit and how to raise it. Pure. NULL: `largest` is all there is to say. */
     int64_t (*limit)(const struct prony_params *params, struct prony_error *how);
+    /* Ends that the kernel lets a user have at once by default; 0: thousands. The runner keeps no more alive. */
+    unsigned ends_most;
 };
 
 #ifdef __cplusplus

@@ -31,6 +31,11 @@ int prony_carry_fits(const struct prony_channel *channel, const struct prony_par
     if ((caps & PRONY_CHANNEL_COALESCES) != 0)
         return prony_fail(reason, -ENOTSUP, "channel %s may show several messages as one: tasks would be lost",
                           channel->head.name);
+    if (prony_option_find(channel->head.options, "slots") != NULL &&
+        prony_param_int(params, "slots") * prony_param_int(params, "slot") < (int64_t)PRONY_CARRY_MESSAGE)
+        return prony_fail(reason, -ENOTSUP,
+                          "the slots of channel %s do not hold a task of %u bytes: raise slot or slots",
+                          channel->head.name, PRONY_CARRY_MESSAGE);
     most = channel->limit != NULL ? channel->limit(params, &how) : (int64_t)channel->largest;
     if (most > 0 && most < (int64_t)PRONY_CARRY_MESSAGE)
         return prony_fail(reason, -ENOTSUP, "channel %s carries messages of at most %lld bytes, a task needs %u%s%s",
@@ -306,6 +311,7 @@ int prony_carry_map(struct prony_carry *carry, const struct prony_task *task, in
                     int64_t timeout_ns)
 {
     const int64_t items = task->hi - task->lo, least = items / (int64_t)(FINEST * carry->crew.workers);
+    const uint64_t deadline = prony_deadline(timeout_ns);
     const bool parked = carry->parked;
     int code;
     *tally = (struct prony_tally){0, 0, 0, 0};
@@ -318,11 +324,11 @@ int prony_carry_map(struct prony_carry *carry, const struct prony_task *task, in
     listen_all(carry);
     carry->map =
         (struct prony_carry_map){.task = *task, .items = items, .chunk = chunk, .least = least < 1 ? 1 : least};
-    code = await(carry, map_over, carry, prony_deadline(timeout_ns));
+    code = await(carry, map_over, carry, deadline);
     if (code != 0)
         give_up(carry);
     *tally = carry->map.tally;
-    return parked && code == 0 ? rest(carry, UINT64_MAX) : code;
+    return parked && code == 0 ? rest(carry, deadline) : code;
 }
 
 /* Separate tasks */

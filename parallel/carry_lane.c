@@ -12,6 +12,7 @@
 #define LOOK_NS 10000000u /* how often a sleeping caller looks for dead processes */
 #define SLICE_NS 50000u   /* the first sleep at one of several ends */
 #define SLICE_MOST 1000000u
+#define HAND_NS 1000000 /* how long to wait for a worker to take its order out of the caller's hands */
 
 int prony_lane_make(struct prony_carry *carry, unsigned index, struct prony_error *error)
 {
@@ -55,14 +56,21 @@ static bool is_open(struct prony_carry *carry, unsigned index)
     return true;
 }
 
+/* What holds a message takes it at once: a worker has one. Otherwise one that is stopped or has no processor would keep the
+ * caller from all others: it has its order later. */
 bool prony_lane_send(struct prony_carry *carry, unsigned index, uint32_t kind, const struct prony_task *task)
 {
-    struct prony_carry_order order = {.kind = kind};
+    const bool by_hand = (carry->channel->head.caps & PRONY_CHANNEL_RENDEZVOUS) != 0;
+    struct prony_lane *lane = &carry->lanes[index];
+    struct prony_carry_order *order = &lane->order[kind];
+    int64_t sent;
     if (!is_open(carry, index))
         return false;
+    *order = (struct prony_carry_order){.kind = kind};
     if (task != NULL)
-        order.task = *task;
-    if (carry->channel->send(carry->lanes[index].end, &order, sizeof order, -1) == (int64_t)sizeof order)
+        order->task = *task;
+    sent = carry->channel->send(lane->end, order, sizeof *order, by_hand ? HAND_NS : -1);
+    if (sent == (int64_t)sizeof *order || (by_hand && sent == -ETIMEDOUT))
         return true;
     prony_crew_kill(&carry->crew, index,
                     carry->crew.mates[index].cancelled); /* it is dead, or deaf: another one takes its place */

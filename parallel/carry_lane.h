@@ -9,7 +9,7 @@
 
 #define PRONY_CARRY_QUEUE 1024u /* submitted tasks that wait for a worker, and one more for each worker that dies */
 
-enum { PRONY_CARRY_RUN, PRONY_CARRY_REST };
+enum { PRONY_CARRY_RUN, PRONY_CARRY_REST, PRONY_CARRY_KINDS };
 /* Values of desk->inside. A worker listens only when it may; a word over the channel sends it to rest. */
 enum { PRONY_MAY_LISTEN, PRONY_LISTENS, PRONY_RESTS };
 
@@ -30,6 +30,7 @@ struct prony_lane {
     void *workers; /* in the worker only: its end */
     bool busy;
     struct prony_task task; /* what it has, when busy; chunks of a map have no future */
+    struct prony_carry_order order[PRONY_CARRY_KINDS]; /* the last of each kind: a slow worker may read it later */
 };
 
 /* The map under way. */

@@ -25,9 +25,10 @@ enum {
     PRONY_CHANNEL_SPIN = 128,
     PRONY_CHANNEL_ADAPTIVE = 256,
     PRONY_CHANNEL_POLL = 512,
-    PRONY_CHANNEL_IN_PLACE = 1024,   /* reserve and publish */
-    PRONY_CHANNEL_RENDEZVOUS = 2048, /* send returns when the peer has received */
-    PRONY_CHANNEL_PYTHON = 4096      /* an object of CPython: only engines with PRONY_CAP_PYTHON have it */
+    PRONY_CHANNEL_IN_PLACE = 1024, /* reserve and publish */
+    PRONY_CHANNEL_RENDEZVOUS =
+        2048, /* send returns when the peer has received; after -ETIMEDOUT it may yet: data stays as it is */
+    PRONY_CHANNEL_PYTHON = 4096 /* an object of CPython: only engines with PRONY_CAP_PYTHON have it */
 };
 
 struct prony_channel {

@@ -29,7 +29,7 @@ struct prony_lane {
     void *end;     /* the caller's, attached once the worker is there; NULL: not yet, or no more */
     void *workers; /* in the worker only: its end */
     bool busy;
-    struct prony_task task; /* what it has, when busy; chunks of a map have no future */
+    struct prony_task task;                            /* what it has, when busy; chunks of a map have no future */
     struct prony_carry_order order[PRONY_CARRY_KINDS]; /* the last of each kind: a slow worker may read it later */
 };
 

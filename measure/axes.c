@@ -112,6 +112,8 @@ static int pick_list(struct prony_picks *picks, enum prony_kind kind, const stru
         struct prony_error reason = {0, ""};
         const struct prony_head *head;
         int code;
+        if (kind == PRONY_CHANNEL && strcmp(name, PRONY_NO_CHANNEL) == 0)
+            continue;
         if (strcmp(name, "all") == 0) {
             code = pick_matching(picks, kind, "*", notes, error);
         } else if (name[0] == '@') {
@@ -318,6 +320,7 @@ int prony_axes_read(const struct prony_row *row, const struct prony_topology_fac
     int code;
     axes->named = row->named;
     axes->carries = row->channels.count > 0;
+    axes->own = prony_list_has(&row->channels, PRONY_NO_CHANNEL);
     if (row->workloads.count == 0)
         return prony_fail(error, -EINVAL, "a plan needs at least one workload");
     code = pick_list(&axes->engines, PRONY_ENGINE, row->engines.count > 0 ? &row->engines : &engines,

@@ -5,6 +5,8 @@
 
 #include "measure/plan.h"
 
+#define PRONY_NO_CHANNEL "none" /* among channels */
+
 /* A plug-in of an axis, and whether it can run here. */
 struct prony_pick {
     const struct prony_head *head;
@@ -26,6 +28,7 @@ struct prony_param_axis {
 struct prony_axes {
     struct prony_picks engines, workloads, channels;
     bool carries; /* the row names channels: engines that can carry their tasks over them */
+    bool own;     /* and "none": the same engines in their own way beside */
     unsigned *workers;
     unsigned workers_count, workers_room;
     struct prony_list places;

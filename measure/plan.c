@@ -494,10 +494,12 @@ static bool is_carried(const struct point *point)
 static int expand_pair(struct expansion *x, struct point *point, struct prony_error *error)
 {
     const struct prony_axes *axes = point->axes;
-    unsigned channels = point->workload->takes_channel || is_carried(point) ? axes->channels.count : 0;
+    const bool carried = is_carried(point);
+    unsigned channels = point->workload->takes_channel || carried ? axes->channels.count : 0;
+    unsigned own = channels == 0 || (carried && axes->own) ? 1 : 0; /* without a channel */
     int code = 0;
-    for (unsigned c = 0; code == 0 && c < (channels == 0 ? 1 : channels); c++) {
-        point->channel = channels == 0 ? NULL : &axes->channels.item[c];
+    for (unsigned c = 0; code == 0 && c < own + channels; c++) {
+        point->channel = c < own ? NULL : &axes->channels.item[c - own];
         for (size_t p = 0; code == 0 && p < axes->places.count; p++) {
             point->place = axes->places.item[p];
             for (unsigned n = 0; code == 0 && n < axes->workers_count; n++) {

@@ -23,7 +23,9 @@ static const struct runner_option options[] = {
     {'w', "workloads", "LIST", TAKE_LIST, AT(workloads), 0, 0, "workloads by name, `all`, or a plug-in ./mine.so",
      NULL},
     {'c', "channels", "LIST", TAKE_LIST, AT(channels), 0, 0,
-     "channels, for workloads that send messages (default pipe), and for the tasks of the engine fork", NULL},
+     "channels, for workloads that send messages (default pipe), and for the tasks of the engine fork; none: its own "
+     "way, too",
+     NULL},
     {'n', "workers", "LIST", TAKE_LIST, AT(workers), 0, 0,
      "numbers of workers: 4, 1..8, 1..max*2 (doubling), cores, pus, max (default 1,max)", NULL},
     {0, "place", "LIST", TAKE_LIST, AT(places), 0, 0,

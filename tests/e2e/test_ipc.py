@@ -54,10 +54,10 @@ class Ipc(ProgramTest):
         self.assertIn(": the front", self.plot("cost"))
 
     def test_a_pool_over_channels(self):
-        self.prony("run", "-w", "square,empty", "-e", "fork", "-c", "pipe,shm-ring,udp", "-n", "1", "-p",
+        self.prony("run", "-w", "square,empty", "-e", "fork", "-c", "none,pipe,shm-ring,udp", "-n", "1", "-p",
                    "square.items=10k", "-p", "empty.items=100", "--budget", "60s", *QUICK)
         cells = [cell for cell in self.report()["cells"] if cell["engine"] == "fork"]
-        self.assertEqual(len(cells), 6)
+        self.assertEqual([cell["channel"] for cell in cells], 2 * [None, "pipe", "shm-ring", "udp"])
         for cell in cells:
             if cell["channel"] == "udp":
                 self.assertEqual(cell["status"], "skipped")
@@ -69,7 +69,9 @@ class Ipc(ProgramTest):
         self.assertEqual({base.split("/")[1] for base in speedups}, {"serial"})
         self.assertIn("rate", self.plots())
         with open(self.path("out", "plots", "rate-square.gp"), encoding="utf-8") as file:
-            self.assertIn("fork over pipe", file.read())
+            names = file.read()
+        for name in ('"fork"', '"fork over pipe"', '"fork over shm-ring"'):
+            self.assertIn(name, names)  # all in one plot
 
     def test_what_a_channel_does_not_carry(self):
         plan = self.json("run", "-w", "fib,square,lock", "-e", "fork,thread", "-c", "pipe", "-n", "2", "--dry-run",
@@ -79,8 +81,17 @@ class Ipc(ProgramTest):
         self.assertIsNone(by["square", "thread"]["channel"])  # threads have no use for it
         self.assertIsNone(by["lock", "fork"]["channel"])  # a gang keeps to shared memory
         self.assertIn("recursive tasks", json.dumps(by["fib", "fork"]))
-        plain = self.json("run", "-w", "square", "-e", "fork", "-n", "2", "--dry-run", "--json")
-        self.assertEqual({cell["channel"] for cell in plain["cells"]}, {None})
+        for none in ([], ["-c", "none"]):
+            plain = self.json("run", "-w", "square", "-e", "fork", "-n", "2", *none, "--dry-run", "--json")
+            self.assertEqual({cell["channel"] for cell in plain["cells"]}, {None})
+        both = self.json("run", "-w", "square,pingpong", "-e", "fork", "-n", "2", "-c", "none,pipe", "--dry-run", "--json")
+        self.assertEqual([(cell["workload"], cell["channel"]) for cell in both["cells"] if cell["engine"] == "fork"],
+                         [("square", None), ("square", "pipe"), ("pingpong", "pipe")])
+
+    def test_no_queue_is_lost_to_another_cell(self):
+        self.prony("run", "-w", "pingpong", "-e", "fork", "-c", "posix-mq", "-n", "2", "-p", "size=64,128,256,1Ki", "-p",
+                   "channel.wait=block,spin", "--budget", "20s", "--visits", "2", "-o", "out", "--counters", "none")
+        self.assertEqual({cell["status"] for cell in self.report()["cells"]}, {"ok"})  # more than a user may have at once
 
     def test_mistakes(self):
         self.refused("run", "-w", "square", "-e", "fork", "-c", "carrier-pigeon", says="no channel")

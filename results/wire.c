@@ -9,7 +9,7 @@
 
 static const char not_counted[] =
     "system calls are not counted: a tracepoint or a tracer would cost more than the calls; "
-    "for most channels the tests compare them with those of a bare loop";
+    "tests hold those of every mechanism to a bare loop's; docs/howto/channels.md has the numbers";
 
 static double repetitions(const struct prony_cell *cell)
 {

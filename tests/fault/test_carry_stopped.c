@@ -51,6 +51,8 @@ static void open_pool(struct pool *pool, const struct prony_channel *channel)
         .workers = WORKERS, .area = prony_pool_area(WORKERS), .data = 4096, .futures = TASKS};
     struct prony_error error = {0, ""};
     int code = prony_params_init(&pool->params, channel->head.options, &error);
+    if (code == 0 && strcmp(channel->head.name, "posix-mq") == 0) /* small: other programs may have queues, too */
+        code = prony_params_set(&pool->params, "message", "256", &error);
     if (code == 0)
         code = prony_ground_make(&pool->ground, kernels, &wish, &error);
     if (code == 0) {

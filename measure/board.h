@@ -38,6 +38,7 @@ struct prony_board {
     char channel[32];                /* the channel's name, for images that attach it; empty: none */
     char provider[32];               /* the counter provider; empty: none */
     int32_t plugin_fd;               /* in the host: the workload's shared object; -1: built in */
+    unsigned char argument[PRONY_ARG_BYTES]; /* of the workload's tasks; written by the host before the engine opens */
 };
 
 enum { PRONY_READS_KEPT = 64 };

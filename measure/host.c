@@ -262,8 +262,13 @@ static int prepare_counters(struct prony_host *host, struct prony_error *error)
 static int open_engine(struct prony_host *host, struct prony_error *error)
 {
     struct prony_bench *bench = &host->bench;
+    struct prony_board *board = (struct prony_board *)(void *)host->arena.base;
     const char *name = bench->engine->head.name;
+    struct prony_task task = {.lo = 0};
     int code;
+    if (host->workload->task != NULL)
+        host->workload->task(bench, &task);
+    memcpy(board->argument, task.arg, sizeof board->argument);
     if (host->workload->shape == PRONY_LIFE) {
         host->counting = false; /* its workers come and go within a sample */
         return 0;

@@ -202,22 +202,51 @@ void *prony_image_memory(const struct prony_image *image, uint64_t *bytes)
     return image->setup.base;
 }
 
+const void *prony_image_argument(const struct prony_image *image)
+{
+    return ((const struct prony_board *)(const void *)image->setup.base)->argument;
+}
+
+int prony_image_enter(struct prony_image *image, unsigned roles)
+{
+    int status = image->joined ? prony_meeting_join(&image->foreign->enter, image->worker.count, -1) : -EINVAL;
+    if (status == 0)
+        image->worker.roles = roles;
+    return status;
+}
+
+int prony_image_begin(struct prony_image *image)
+{
+    return prony_worker_begin(&image->worker);
+}
+
+void prony_image_end(struct prony_image *image)
+{
+    prony_worker_end(&image->worker);
+}
+
+int prony_image_meet(struct prony_image *image)
+{
+    return role_barrier(&image->worker, -1);
+}
+
+void prony_image_leave(struct prony_image *image, int status)
+{
+    image->worker.roles = image->worker.count;
+    if (status != 0)
+        prony_foreign_stop(image->foreign);
+    (void)prony_meeting_join(&image->foreign->leave, image->worker.count, -1);
+}
+
 int prony_image_gang(struct prony_image *image, const struct prony_task *task, unsigned roles)
 {
-    struct prony_worker *worker = &image->worker;
-    struct prony_foreign *foreign = image->foreign;
     int status;
     if (!image->joined || task->ref.workload >= image->setup.workloads)
         return -EINVAL;
-    status = prony_meeting_join(&foreign->enter, worker->count, -1);
-    if (status == 0 && worker->index < roles) {
-        worker->roles = roles;
-        status = prony_task_run(worker, task);
-        worker->roles = worker->count;
-        if (status != 0)
-            prony_foreign_stop(foreign);
-    }
-    (void)prony_meeting_join(&foreign->leave, worker->count, -1);
+    status = prony_image_enter(image, roles);
+    if (status == 0 && image->worker.index < roles)
+        status = prony_task_run(&image->worker, task);
+    prony_image_leave(image, status);
     return status;
 }
 

@@ -36,6 +36,16 @@ const char *prony_image_channel(const struct prony_image *image, struct prony_bl
 /* Called once in every worker of the engine (see engines/foreign.h): those below `roles` run the kernel, all alive at the
  * same time. The kernel's result, 0 for the others, -ECANCELED when the gang was stopped. */
 int prony_image_gang(struct prony_image *image, const struct prony_task *task, unsigned roles);
+/* The parts of that call, for a worker that does the kernel's work itself: every worker enters; those below `roles` work,
+ * when entering gave 0, with begin and end around what is timed, and may meet again after it; every worker leaves with its
+ * status, and one that is not 0 stops the gang. */
+int prony_image_enter(struct prony_image *image, unsigned roles);
+int prony_image_begin(struct prony_image *image);
+void prony_image_end(struct prony_image *image);
+int prony_image_meet(struct prony_image *image);
+void prony_image_leave(struct prony_image *image, int status);
+/* What the workload's tasks carry (the 64 bytes of a task's arg), known before the engine opens. */
+const void *prony_image_argument(const struct prony_image *image);
 void prony_image_close(struct prony_image *image);
 
 #endif

@@ -12,9 +12,9 @@ static const struct prony_option options[] = {
 };
 
 struct place {
+    int64_t count;
     struct prony_rlock lock;
     struct prony_condition condition;
-    int64_t count;
 };
 enum { TURNS = 128 };
 static_assert(sizeof(struct place) <= TURNS, "the turns lie behind it");

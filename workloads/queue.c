@@ -1,13 +1,18 @@
 /* queue: messages through one bounded queue; the first half of the workers put, the others get. One alone does both.
  *
  * Every message is its number and a pattern made of it; what came is checked and added up. Two copies a message, in and
- * out, both under the queue's lock, are part of the time. */
+ * out, both under the queue's lock, are part of the time. `kind` joinable: getters say task_done after each message, and
+ * who put joins the queue in the end. */
 #include "workloads/kit.h"
 
 #include <prony/queue.h>
 
+enum { PLAIN, JOINABLE };
+static const char *const kinds[] = {"plain", "joinable", NULL};
+
 static const struct prony_option options[] = {
     {"items", PRONY_INT, "10k", 1, 1e9, NULL, "messages of one repetition, all workers together"},
+    {"kind", PRONY_CHOICE, "plain", 0, 0, kinds, "joinable: messages are told to be done, and waited for"},
     {"size", PRONY_BYTES, "64", 8, 1 << 20, NULL, "bytes of a message"},
     {"capacity", PRONY_INT, "64", 1, 1e6, NULL, "messages that fit into the queue"},
     {.name = NULL},
@@ -20,7 +25,8 @@ struct account {
 
 struct queue_arg {
     uint64_t accounts; /* where they lie, behind the queue */
-    uint32_t size;
+    uint32_t size, capacity;
+    uint32_t kind;
 };
 
 static void fill(unsigned char *message, uint32_t size, uint64_t number)
@@ -40,17 +46,20 @@ static uint64_t number_in(const unsigned char *message, size_t got, uint32_t siz
     return got == size ? number : UINT64_MAX;
 }
 
-static int get_one(struct prony_queue *queue, unsigned char *message, uint32_t size, struct account *account)
+static int get_one(struct prony_queue *queue, unsigned char *message, const struct queue_arg *arg,
+                   struct account *account)
 {
     uint64_t number;
     size_t got = 0;
-    int code = prony_queue_get(queue, message, size, &got, STUCK_NS);
+    int code = prony_queue_get(queue, message, arg->size, &got, STUCK_NS);
     if (code != 0)
         return code;
-    number = number_in(message, got, size);
+    number = number_in(message, got, arg->size);
     account->count++;
     account->sum += number;
-    return number == UINT64_MAX ? -EBADMSG : 0;
+    if (number == UINT64_MAX)
+        return -EBADMSG;
+    return arg->kind == JOINABLE ? prony_queue_task_done(queue) : 0;
 }
 
 static int put_one(struct prony_queue *queue, unsigned char *message, uint32_t size, uint64_t number)
@@ -77,14 +86,16 @@ static int queue_kernel(struct prony_worker *worker, const struct prony_task *ta
     if (putters == 0)
         for (int64_t i = 0; i < items && code == 0; i++) {
             code = put_one(queue, message, arg.size, (uint64_t)i);
-            code = code != 0 ? code : get_one(queue, message, arg.size, &account);
+            code = code != 0 ? code : get_one(queue, message, &arg, &account);
         }
     else if (me < putters)
         for (int64_t i = me; i < items && code == 0; i += putters)
             code = put_one(queue, message, arg.size, (uint64_t)i);
     else
         for (int64_t i = share(items, me - putters, worker->roles - putters); i > 0 && code == 0; i--)
-            code = get_one(queue, message, arg.size, &account);
+            code = get_one(queue, message, &arg, &account);
+    if (code == 0 && arg.kind == JOINABLE && me < (putters == 0 ? 1 : putters))
+        code = prony_queue_join(queue, STUCK_NS);
     prony_worker_end(worker);
     memcpy(prony_at(worker, task->out.off + arg.accounts + me * (uint64_t)LINE_BYTES), &account, sizeof account);
     prony_worker_pop(worker, arg.size);
@@ -110,7 +121,9 @@ static int queue_need(const struct prony_params *params, unsigned workers, struc
 
 static void queue_task(const struct prony_bench *bench, struct prony_task *task)
 {
-    struct queue_arg arg = {accounts_at(bench->params), (uint32_t)prony_param_int(bench->params, "size")};
+    struct queue_arg arg = {accounts_at(bench->params), (uint32_t)prony_param_int(bench->params, "size"),
+                            (uint32_t)prony_param_int(bench->params, "capacity"),
+                            (uint32_t)prony_param_int(bench->params, "kind")};
     task_fill(bench, task, 0, &arg, sizeof arg);
 }
 

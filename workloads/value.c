@@ -2,15 +2,16 @@
  *
  * `sharing` one: all add to one value; own: each to a value on lines of its own; beside: each to a value of its own, all on
  * the same lines (falsely shared). `by` lock: a read and a write under the value's rlock, as Value and Array have it; atomic:
- * one instruction. own and beside have a lock for each value, on lines of its own: the difference is the values' place. */
+ * one instruction; none: a read and a write, which only a value of one's own survives. own and beside have a lock for each
+ * value, on lines of its own: the difference is the values' place. */
 #include "workloads/kit.h"
 
 #include <prony/sync.h>
 
 enum { ONE, OWN, BESIDE };
 static const char *const sharings[] = {"one", "own", "beside", NULL};
-enum { BY_LOCK, BY_ATOMIC };
-static const char *const means[] = {"lock", "atomic", NULL};
+enum { BY_LOCK, BY_ATOMIC, BY_NONE };
+static const char *const means[] = {"lock", "atomic", "none", NULL};
 
 static const struct prony_option options[] = {
     {"items", PRONY_INT, "20k", 1, 1e9, NULL, "additions of one repetition, all workers together"},
@@ -41,6 +42,10 @@ static int add(struct prony_rlock *lock, volatile uint64_t *value, uint32_t by)
         __atomic_fetch_add(value, 1, __ATOMIC_RELAXED);
         return 0;
     }
+    if (by == BY_NONE) {
+        *value = *value + 1;
+        return 0;
+    }
     if ((code = prony_rlock_acquire(lock, STUCK_NS)) != 0)
         return code;
     *value = *value + 1;
@@ -68,7 +73,8 @@ static int value_kernel(struct prony_worker *worker, const struct prony_task *ta
 static int value_need(const struct prony_params *params, unsigned workers, struct prony_need *need,
                       struct prony_error *error)
 {
-    (void)error;
+    if (workers > 1 && prony_param_int(params, "by") == BY_NONE && prony_param_int(params, "sharing") == ONE)
+        return prony_fail(error, -ENOTSUP, "additions to one value get lost when nothing protects it");
     need->items = prony_param_int(params, "items");
     need->bytes = (uint64_t)workers * 2 * APART;
     return 0;

@@ -5,7 +5,7 @@
 #include "engines/foreign.h"
 #include "engines/python/interpreter.h"
 #include "engines/python/talk.h"
-#include "pools.py.h"
+#include "pools_py.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,5 +1,6 @@
 """The Python side of the engines python-processes, python-pool and python-threads: one of CPython's pools, which takes its
-orders from prony over a socket and runs prony's kernels through ctypes, or the same work written in Python.
+orders from prony over a socket and runs prony's kernels through ctypes, or the same work written in Python. gangs.py comes
+before it in the same script.
 
 Orders and answers are packets; struct formats below, in native byte order (see engines/python/driver.c):
     map     b"M" chunk:int64 task:128    ->  b"M" status:int32 failed:uint32 first_lo:int64 first_hi:int64 death:int32
@@ -39,7 +40,6 @@ TASK_BYTES = 128
 TASK = struct.Struct("=HHIqqQQQQQ64s")
 RANGE = struct.Struct("=8xqq")  # where lo and hi lie in a task
 FUTURE = struct.Struct("=4xI48xQ")  # its ticket and its future's offset
-MASK = (1 << 64) - 1
 
 library = None
 control = None
@@ -92,14 +92,6 @@ def spin(_memory, low, _high, _source, _target, argument):
     for _ in range(steps):
         number = number * 6364136223846793005 + 1442695040888963407 & MASK
     return number
-
-
-def mix(number):
-    """mix64 of workloads/kit.h."""
-    number = number + 0x9E3779B97F4A7C15 & MASK
-    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & MASK
-    number = (number ^ number >> 27) * 0x94D049BB133111EB & MASK
-    return number ^ number >> 31
 
 
 FUNCTIONS = {function.__name__: function for function in (empty, square, primes, matmul, spin)}
@@ -212,6 +204,13 @@ def load(path):
     library.prony_python_serve.argtypes = [SEND, SEND]
     library.prony_python_serve.restype = None
     library.prony_image_gang.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint]
+    library.prony_image_argument.restype = ctypes.c_void_p
+    library.prony_image_enter.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+    library.prony_image_leave.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    for call in (library.prony_image_argument, library.prony_image_begin, library.prony_image_end,
+                 library.prony_image_meet):
+        call.argtypes = [ctypes.c_void_p]
+    library.prony_image_end.restype = library.prony_image_leave.restype = None
 
 
 def open_image(path, host, arena, code):
@@ -223,31 +222,42 @@ def open_image(path, host, arena, code):
         image = library.prony_image_open(host, arena, ctypes.byref(error))
     if not image:
         raise OSError(-error.code, error.text.decode(errors="replace"))
-    here.function = None
+    here.function = here.gang = None
     if code == "python":
         name = library.prony_image_workload(image).decode()
-        if name not in FUNCTIONS:
-            raise OSError(95, "%s is not written in Python, with code=python: %s are" % (name, ", ".join(FUNCTIONS)))
+        if name not in FUNCTIONS and name not in GANGS:
+            raise OSError(95, "%s is not written in Python, with code=python: %s are" % (
+                name, ", ".join((*FUNCTIONS, *GANGS))))
         size = ctypes.c_uint64()
         base = library.prony_image_memory(image, ctypes.byref(size))
         here.memory = memoryview((ctypes.c_ubyte * size.value).from_address(base)).cast("B")
-        here.function = FUNCTIONS[name]
+        here.function = FUNCTIONS.get(name)
+        here.gang = GANGS.get(name)
     here.image = image
 
 
-def join():
-    if library.prony_image_join(here.image, NEXT, 0) < 0:
+def make_kit(engine, workers):
+    """What the workers of a gang written in Python share; None when there is no such gang."""
+    if here.gang is None:
+        return None
+    return here.gang[0](engine, workers, ctypes.string_at(library.prony_image_argument(here.image), 64))
+
+
+def join(kit):
+    here.kit = kit
+    here.index = library.prony_image_join(here.image, NEXT, 0)
+    if here.index < 0:
         raise OSError("the worker cannot join")
 
 
-def attach(parent, ends, *image):
+def attach(parent, ends, kit, *image):
     """Makes this process a worker: the initializer of a pool."""
     if not hasattr(here, "image"):
         open_image(*image)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the executor ends the workers of a broken pool
     if control is not None:
         control.close()
-    join()
+    join(kit)
     if ends:
         serve(ends)
     if multiprocessing.get_start_method() == "forkserver":
@@ -256,9 +266,9 @@ def attach(parent, ends, *image):
         os._exit(1)
 
 
-def attach_thread(*image):
+def attach_thread(kit, *image):
     open_image(*image)
-    join()
+    join(kit)
 
 
 def watch(parent):
@@ -297,7 +307,16 @@ def run_range(head, tail, bounds):
 
 
 def run_gang(task, roles):
-    return threading.get_native_id(), library.prony_image_gang(here.image, task, roles)
+    """What prony itself asks of its workers by gang is in C in any case."""
+    workload, _, _, low, high, _, _, target, target_bytes, _, argument = TASK.unpack(task)
+    if here.gang is None or workload == 0:
+        return threading.get_native_id(), library.prony_image_gang(here.image, task, roles)
+    status = library.prony_image_enter(here.image, roles)
+    if status == 0 and here.index < roles:
+        status = run_role(here.gang[1], library, here.image, here.index, roles, high - low,
+                          here.memory[target:target + target_bytes], argument, here.kit)
+    library.prony_image_leave(here.image, status)
+    return threading.get_native_id(), status
 
 
 class Pool:
@@ -490,9 +509,10 @@ def give_up(pool, *_):
 
 def make_pool(engine, workers, start, image):
     if engine == "python-threads":
-        return Executor(workers, futures.ThreadPoolExecutor(workers, "worker", attach_thread, image))
+        arguments = (make_kit(engine, workers), *image)
+        return Executor(workers, futures.ThreadPoolExecutor(workers, "worker", attach_thread, arguments))
     multiprocessing.set_start_method(start)
-    attach_arguments = (os.getpid(), make_ends(), *image)
+    attach_arguments = (os.getpid(), make_ends(), make_kit(engine, workers), *image)
     if engine == "python-pool":
         return ProcessPool(workers, multiprocessing.Pool(workers, attach, attach_arguments))
     context = multiprocessing.get_context()

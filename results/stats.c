@@ -106,28 +106,38 @@ static size_t paired_logs(const struct series *base, const struct series *cell, 
     return n;
 }
 
-static int speedup(const struct prony_cell *base, const struct series *base_series, const struct prony_cell *cell,
-                   const struct series *series, json_t *stats)
+/* How many times as fast as `base` the cell is, item by item. 1, 0: no block visited both, or -ENOMEM. */
+static int times_as_fast(const struct prony_cell *base, const struct series *base_series, const struct prony_cell *cell,
+                         const struct series *series, double *by, struct prony_interval *ci)
 {
     double scale =
         base->need.items > 0 && cell->need.items > 0 ? (double)cell->need.items / (double)base->need.items : 1;
-    double *logs = malloc((series->count + 1) * sizeof *logs), by;
-    struct prony_interval ci;
+    double *logs = malloc((series->count + 1) * sizeof *logs);
     size_t n;
-    int bad = 0;
     if (logs == NULL)
         return -ENOMEM;
     n = paired_logs(base_series, series, scale, logs);
-    ci = prony_median_interval(logs, n, PRONY_CONFIDENCE);
-    by = exp(prony_median(logs, n));
+    *ci = prony_median_interval(logs, n, PRONY_CONFIDENCE);
+    *by = exp(prony_median(logs, n));
+    ci->low = exp(ci->low);
+    ci->high = exp(ci->high);
     free(logs);
-    if (n == 0)
-        return 0;
+    return n != 0;
+}
+
+static int speedup(const struct prony_cell *base, const struct series *base_series, const struct prony_cell *cell,
+                   const struct series *series, json_t *stats)
+{
+    struct prony_interval ci;
+    double by;
+    int bad = 0, code = times_as_fast(base, base_series, cell, series, &by, &ci);
+    if (code <= 0)
+        return code;
     bad |= json_object_set_new(stats, "speedup", prony_json_real(by));
-    bad |= json_object_set_new(stats, "speedup_ci95", prony_json_pair(exp(ci.low), exp(ci.high)));
+    bad |= json_object_set_new(stats, "speedup_ci95", prony_json_pair(ci.low, ci.high));
     bad |= json_object_set_new(stats, "efficiency", prony_json_real(by / cell->workers));
     bad |= json_object_set_new(stats, "efficiency_ci95",
-                               prony_json_pair(exp(ci.low) / cell->workers, exp(ci.high) / cell->workers));
+                               prony_json_pair(ci.low / cell->workers, ci.high / cell->workers));
     bad |= json_object_set_new(stats, "baseline", prony_json_text(base->id));
     return bad != 0 ? -ENOMEM : 0;
 }
@@ -218,6 +228,66 @@ static int speedups_add(const struct prony_run *run, const struct series *series
     return code;
 }
 
+/* Which engines of ours mirror one of Python's, the first that the run has; NULL: it is none of Python's. */
+static const char *const *mirrors_of(const char *engine)
+{
+    static const struct {
+        const char *python, *ours[3];
+    } known[] = {{"python-threads", {"thread", "futures-thread", NULL}},
+                 {"python-processes", {"futures-process", "fork", NULL}},
+                 {"python-pool", {"fork", "futures-process", NULL}}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i].python, engine) == 0)
+            return known[i].ours;
+    return NULL;
+}
+
+/* The position of the cell of that engine that does the same work with as many workers; -1: none; -ENOMEM. */
+static int mirror_find(const struct prony_run *run, const char *engine, const struct prony_cell *cell)
+{
+    char *key = key_of(cell, true);
+    int found = key == NULL ? -ENOMEM : -1;
+    for (unsigned i = 0; i < run->count && found == -1; i++) {
+        const struct prony_cell *other = &run->cells[i];
+        char *its;
+        if (strcmp(other->engine->head.name, engine) != 0 || other->workload != cell->workload ||
+            other->workers != cell->workers || !measured(other))
+            continue;
+        its = key_of(other, true);
+        if (its == NULL || strcmp(its, key) == 0)
+            found = its == NULL ? -ENOMEM : (int)i;
+        free(its);
+    }
+    free(key);
+    return found;
+}
+
+/* What Python's engines did, beside ours. */
+static int besides_add(const struct prony_run *run, const struct series *series, json_t *cells)
+{
+    for (unsigned i = 0; i < run->count; i++) {
+        const struct prony_cell *cell = &run->cells[i];
+        const char *const *mirrors = measured(cell) ? mirrors_of(cell->engine->head.name) : NULL;
+        struct prony_interval ci;
+        int code = 0, found = -1;
+        double by;
+        for (; mirrors != NULL && *mirrors != NULL && found == -1; mirrors++)
+            found = mirror_find(run, *mirrors, cell);
+        if (found >= 0)
+            code = times_as_fast(cell, &series[i], &run->cells[found], &series[found], &by, &ci);
+        if (code > 0)
+            code = json_object_set_new(json_object_get(json_array_get(cells, i), "stats"), "beside",
+                                       json_pack("{s:o, s:o, s:o}", "cell", prony_json_text(run->cells[found].id),
+                                                 "factor", prony_json_real(by), "ci95",
+                                                 prony_json_pair(ci.low, ci.high))) != 0
+                       ? -ENOMEM
+                       : 0;
+        if (code == -ENOMEM || found == -ENOMEM)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 int prony_stats_add(const struct prony_run *run, json_t *cells)
 {
     struct series *series = calloc(run->count + 1u, sizeof *series);
@@ -232,6 +302,8 @@ int prony_stats_add(const struct prony_run *run, json_t *cells)
     }
     if (code == 0)
         code = speedups_add(run, series, cells);
+    if (code == 0)
+        code = besides_add(run, series, cells);
     for (unsigned i = 0; series != NULL && i < run->count; i++)
         series_free(&series[i]);
     free(series);

@@ -1,4 +1,5 @@
 /* The table on stdout after a run. */
+#include "results/beside.h"
 #include "results/roofline.h"
 
 #include <errno.h>
@@ -117,6 +118,31 @@ static void roofline_say(const struct pen *pen, const struct prony_view *view)
     free(cells);
 }
 
+/* Each of Python's engines beside the one of ours that mirrors it. */
+static void beside_say(const struct pen *pen, const struct prony_view *view)
+{
+    struct prony_beside *pairs = calloc(view->count + 1u, sizeof *pairs);
+    unsigned n = pairs == NULL ? 0 : prony_beside_pairs(view, pairs, view->count);
+    char text[256], name[160], value[32], low[32], high[32];
+    if (n > 0)
+        (void)fprintf(pen->out, "%sbeside Python%s\n", pen->bold, pen->plain);
+    for (unsigned i = 0; i < n; i++) {
+        const struct prony_figure *factor = &pairs[i].python->factor;
+        (void)prony_beside_name(view, &pairs[i], name, sizeof name);
+        (void)fprintf(pen->out, "  %-*.*s %-15.15s %7s", 58, fitting(name, 58), name, pairs[i].ours->series,
+                      prony_beside_factor(factor->value, value, sizeof value));
+        if (isfinite(factor->low))
+            (void)fprintf(pen->out, "  %s to %s", prony_beside_factor(factor->low, low, sizeof low),
+                          prony_beside_factor(factor->high, high, sizeof high));
+        (void)fputc('\n', pen->out);
+    }
+    if (n > 0) {
+        wrapped(pen, prony_beside_say(view, text, sizeof text));
+        (void)fputc('\n', pen->out);
+    }
+    free(pairs);
+}
+
 static void foot_say(const struct pen *pen, const struct prony_report *report, const struct prony_view *view)
 {
     char trouble[160], wall[32];
@@ -151,6 +177,7 @@ int prony_report_table(const struct prony_report *report, FILE *out, unsigned wi
                   "speed-up", pen.plain);
     for (unsigned i = 0; i < view.groups; i++)
         group_say(&pen, &view, &view.group[i], name);
+    beside_say(&pen, &view);
     roofline_say(&pen, &view);
     foot_say(&pen, report, &view);
     prony_view_free(&view);

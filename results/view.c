@@ -196,6 +196,8 @@ static void cell_take(const json_t *json, struct prony_view_cell *cell)
     cell->rate = figure(stats, "rate", "rate_ci95");
     cell->speedup = figure(stats, "speedup", "speedup_ci95");
     cell->efficiency = figure(stats, "efficiency", "efficiency_ci95");
+    cell->mirror = prony_json_string(json_object_get(stats, "beside"), "cell");
+    cell->factor = figure(json_object_get(stats, "beside"), "factor", "ci95");
     json_array_foreach(json_object_get(json, "visits"), i, visit)
     {
         cell->visits++;

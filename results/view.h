@@ -16,6 +16,8 @@ struct prony_view_cell {
     unsigned workers, group, visits, marked;
     bool ok, baseline, dry;
     struct prony_figure time_ns, rate, speedup, efficiency;
+    const char *mirror;         /* of a cell of Python's: the id of ours that it stands beside; "": none */
+    struct prony_figure factor; /* how many times as fast ours is */
 };
 
 struct prony_view_group {

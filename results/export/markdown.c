@@ -1,4 +1,5 @@
 /* The report as Markdown: what a pull request or a wiki shows. */
+#include "results/beside.h"
 #include "results/roofline.h"
 
 #include <errno.h>
@@ -96,6 +97,7 @@ int prony_report_markdown(const struct prony_report *report, FILE *out)
         for (unsigned c = 0; c < view.group[g].count; c++)
             row_say(out, prony_view_at(&view, &view.group[g], c));
     }
+    prony_markdown_beside(out, &view);
     (void)fputs("\nTime is that of one repetition: the median over visits, with a distribution-free interval.\n", out);
     if (json_array_size(json_object_get(json_object_get(report->root, "plan"), "notes")) > 0)
         (void)fputs("\n## Notes\n\n", out);

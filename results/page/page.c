@@ -197,6 +197,10 @@ static const char reading[] =
     "<dt>Speed-up</dt><dd>How many times faster than the serial engine on the same work, compared within blocks of "
     "visits. "
     "Efficiency is that divided by the workers.</dd>\n"
+    "<dt>Beside Python</dt><dd>How many times as fast as one of CPython's pools the engine of ours is that mirrors it, with "
+    "as many workers on the same work: thread for ThreadPoolExecutor, futures-process for ProcessPoolExecutor, fork for "
+    "Pool; futures-thread and fork in place of the first two where those were not run. code=c says that Python's workers "
+    "ran prony's kernels, code=python that they ran the same work as Python functions.</dd>\n"
     "<dt>Scaling</dt><dd>Laws fitted to the rates over workers: contention (or the serial share) is what has to be "
     "done by "
     "one after another, coherency the cost of keeping all in agreement, the peak where more workers stop helping. In "
@@ -235,6 +239,7 @@ int prony_report_page(const struct prony_report *report, const char *plots_folde
     banners(out, report, &view);
     short_part(out, &view);
     scaling_part(out, &view);
+    prony_page_beside(out, &view);
     prony_page_roofline(out, &view);
     plots_part(out, plots_folder, plots);
     prony_page_cells(out, &view);

@@ -30,14 +30,14 @@ struct prony_board {
     struct prony_span own;
     uint64_t own_stride;
     struct prony_span area, futures, data;
-    struct prony_span trail;         /* struct prony_trail; length 0: this launch is not profiled */
-    struct prony_span timelines;     /* one a worker and one for the caller */
-    uint64_t timeline_stride, notes; /* notes: the room of each */
-    struct prony_span stacks;        /* of the sampled profile: see measure/sampler.h */
-    char workload[64];               /* the name under which an image finds the kernels */
-    char channel[32];                /* the channel's name, for images that attach it; empty: none */
-    char provider[32];               /* the counter provider; empty: none */
-    int32_t plugin_fd;               /* in the host: the workload's shared object; -1: built in */
+    struct prony_span trail;                 /* struct prony_trail; length 0: this launch is not profiled */
+    struct prony_span timelines;             /* one a worker and one for the caller */
+    uint64_t timeline_stride, notes;         /* notes: the room of each */
+    struct prony_span stacks;                /* of the sampled profile: see measure/sampler.h */
+    char workload[64];                       /* the name under which an image finds the kernels */
+    char channel[32];                        /* the channel's name, for images that attach it; empty: none */
+    char provider[32];                       /* the counter provider; empty: none */
+    int32_t plugin_fd;                       /* in the host: the workload's shared object; -1: built in */
     unsigned char argument[PRONY_ARG_BYTES]; /* of the workload's tasks; written by the host before the engine opens */
 };
 

@@ -75,12 +75,23 @@ static void gang_time(struct prony_bench *bench, unsigned roles)
     bench->ns[0] = last - first;
 }
 
+/* The first role that failed; one that was only sent away does not tell why. `roles`: none did. */
+static unsigned who_failed(const int *status, unsigned roles)
+{
+    unsigned found = roles;
+    for (unsigned i = 0; i < roles; i++)
+        if (status[i] != 0 && (found == roles || (status[found] == -ECANCELED && status[i] != -ECANCELED)))
+            found = i;
+    return found;
+}
+
 static int drive_gang(struct prony_bench *bench)
 {
     unsigned roles = bench->need->roles == 0 ? bench->setup->workers : bench->need->roles;
     struct prony_slot *slots = (struct prony_slot *)(void *)(bench->setup->base + bench->setup->slots.off);
     struct prony_task task;
     int *status = calloc(roles, sizeof *status);
+    unsigned failed;
     int code;
     if (status == NULL)
         return -ENOMEM;
@@ -90,12 +101,12 @@ static int drive_gang(struct prony_bench *bench)
     for (unsigned i = 0; i < roles; i++)
         slots[i].begun_ns = slots[i].ended_ns = 0;
     code = bench->engine->gang(bench->handle, &task, roles, status, bench->timeout_ns);
-    for (unsigned i = 0; i < roles && code == 0; i++)
-        if (status[i] != 0) {
-            char text[96];
-            (void)prony_fail(bench->error, status[i], "role %u: %s", i, prony_code_text(status[i], text, sizeof text));
-            code = status[i];
-        }
+    failed = who_failed(status, roles);
+    if (code == 0 && failed < roles) {
+        char text[96];
+        code = prony_fail(bench->error, status[failed], "role %u: %s", failed,
+                          prony_code_text(status[failed], text, sizeof text));
+    }
     if (code == 0)
         gang_time(bench, roles);
     free(status);

@@ -67,11 +67,12 @@ const char *prony_beside_say(const struct prony_view *view, char *text, size_t b
         most = fmax(most, pairs[i].python->factor.value);
     }
     if (n > 0)
-        (void)snprintf(text, bytes,
-                       "prony's engines are %s to %s times as fast as Python's that they mirror: ahead in %u of %u pairs, "
-                       "behind in %u, not told apart in %u",
-                       prony_beside_factor(least, low, sizeof low), prony_beside_factor(most, high, sizeof high), ahead,
-                       n, behind, n - ahead - behind);
+        (void)snprintf(
+            text, bytes,
+            "prony's engines are %s to %s times as fast as Python's that they mirror: ahead in %u of %u pairs, "
+            "behind in %u, not told apart in %u",
+            prony_beside_factor(least, low, sizeof low), prony_beside_factor(most, high, sizeof high), ahead, n, behind,
+            n - ahead - behind);
     free(pairs);
     return text;
 }
@@ -88,13 +89,15 @@ static void page_row(FILE *out, const struct prony_view *view, const struct pron
 {
     const struct prony_figure *factor = &pair->python->factor;
     const struct prony_view_group *group = &view->group[pair->python->group];
-    const char *const texts[] = {group->label, group->unit, pair->python->series, pair->ours->series};
+    const char *const texts[] = {group->label, pair->python->series, pair->ours->series};
     char value[32], low[32], high[32];
     (void)fputs("<tr>", out);
-    for (unsigned i = 0; i < 4; i++) {
-        (void)fputs(i == 1 ? "<td>" : "<td class=label>", out);
+    for (unsigned i = 0; i < 3; i++) {
+        (void)fputs("<td class=label>", out);
         prony_html(out, texts[i]);
-        (void)fputs("</td>", out);
+        (void)fputs(i == 0 ? "<br><small>by " : "</td>", out);
+        prony_html(out, i == 0 ? group->unit : "");
+        (void)fputs(i == 0 ? "</small></td>" : "", out);
     }
     (void)fprintf(out, "<td class=n data-v=\"%u\">%u</td>", pair->python->workers, pair->python->workers);
     time_cell(out, pair->python);
@@ -115,7 +118,7 @@ void prony_page_beside(FILE *out, const struct prony_view *view)
     if (n > 0) {
         (void)fputs("<h2 id=beside>Beside Python</h2>\n<p>", out);
         prony_html(out, prony_beside_say(view, text, sizeof text));
-        (void)fputs(".</p>\n<div class=scroll><table class=sorts><thead><tr><th>workload</th><th>unit</th><th>Python"
+        (void)fputs(".</p>\n<div class=scroll><table class=sorts><thead><tr><th>workload</th><th>Python"
                     "</th><th>ours</th><th class=n>workers</th><th class=n>Python's time</th><th class=n>our time</th>"
                     "<th class=n>factor</th></tr></thead><tbody>\n",
                     out);
@@ -123,9 +126,10 @@ void prony_page_beside(FILE *out, const struct prony_view *view)
     for (unsigned i = 0; i < n; i++)
         page_row(out, view, &pairs[i]);
     if (n > 0)
-        (void)fputs("</tbody></table></div>\n<p class=how>Times are those of one unit. The factor is the median of ratios "
-                    "within blocks of visits, with a 95% interval.</p>\n",
-                    out);
+        (void)fputs(
+            "</tbody></table></div>\n<p class=how>Times are those of one unit. The factor is the median of ratios "
+            "within blocks of visits, with a 95% interval.</p>\n",
+            out);
     free(pairs);
 }
 
@@ -183,25 +187,27 @@ void prony_draw_beside(const struct prony_drawing *drawing)
     struct prony_beside pairs[ROWS_MAX];
     const unsigned n = prony_beside_pairs(drawing->view, pairs, ROWS_MAX), height = FRAME + ROW_HEIGHT * n;
     unsigned said = 0;
-    char name[128];
+    char name[160];
     (void)fputs("# row factor low high; one block an engine of Python's\n", drawing->dat);
     prony_plot_begin(drawing, WIDTH, height);
     prony_plot_title(drawing, height);
     prony_plot_axis(drawing->gp, "x", "times as fast as Python, logarithmic");
     (void)fputs("set ytics (", drawing->gp);
     for (unsigned i = 0; i < n; i++) {
-        (void)snprintf(name, sizeof name, "%.60s, %u", drawing->view->group[pairs[i].python->group].label,
-                       pairs[i].python->workers);
+        const struct prony_view_cell *python = pairs[i].python; /* its colour says the engine, not with which options */
+        (void)snprintf(name, sizeof name, "%.60s%.40s, %u", drawing->view->group[python->group].label,
+                       python->series + strcspn(python->series, " "), python->workers);
         (void)fputs(i > 0 ? ", " : "", drawing->gp);
         prony_plot_quote(drawing->gp, name, 40);
         (void)fprintf(drawing->gp, " %u", i + 1);
     }
-    (void)fprintf(drawing->gp,
-                  ") scale 0 font \"system-ui,sans-serif,12\"\nset yrange [%g:0.4]\nset logscale x\nset format x \"%%g\"\n"
-                  "set border 1\nset tmargin at screen %.4f\nset bmargin 5.2\nset rmargin 3\n"
-                  "set key at screen 0.5,%.4f center bottom horizontal maxrows 1 samplen 1.5 textcolor rgb ink\n"
-                  "set arrow from 1, graph 0 to 1, graph 1 nohead lw 1.5 lc rgb ink\nplot ",
-                  n + 0.6, 1 - 36.0 / height, 6.0 / height);
+    (void)fprintf(
+        drawing->gp,
+        ") scale 0 font \"system-ui,sans-serif,12\"\nset yrange [%g:0.4]\nset logscale x\nset format x \"%%g\"\n"
+        "set border 1\nset tmargin at screen %.4f\nset bmargin 5.2\nset rmargin 3\n"
+        "set key at screen 0.5,%.4f center bottom horizontal maxrows 1 samplen 1.5 textcolor rgb ink\n"
+        "set arrow from 1, graph 0 to 1, graph 1 nohead lw 1.5 lc rgb ink\nplot ",
+        n + 0.6, 1 - 36.0 / height, 6.0 / height);
     for (unsigned e = 0; e < 3; e++) {
         bool any = false;
         for (unsigned i = 0; i < n; i++)
@@ -210,9 +216,10 @@ void prony_draw_beside(const struct prony_drawing *drawing)
             continue;
         (void)fputs(said > 0 ? "\n\n" : "", drawing->dat);
         rows_write(drawing, pairs, n, engines[e]);
-        (void)fprintf(drawing->gp,
-                      "%s\"%s.dat\" index %u using 2:1:3:4 with xerrorbars pt %d ps 0.8 lw 2 lc rgb \"%s\" title \"%s\"",
-                      said > 0 ? ", \\\n     " : "", drawing->name, said, marks[e], colours[e], engines[e]);
+        (void)fprintf(
+            drawing->gp,
+            "%s\"%s.dat\" index %u using 2:1:3:4 with xerrorbars pt %d ps 0.8 lw 2 lc rgb \"%s\" title \"%s\"",
+            said > 0 ? ", \\\n     " : "", drawing->name, said, marks[e], colours[e], engines[e]);
         said++;
     }
     (void)fputs("\n", drawing->gp);

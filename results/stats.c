@@ -136,8 +136,8 @@ static int speedup(const struct prony_cell *base, const struct series *base_seri
     bad |= json_object_set_new(stats, "speedup", prony_json_real(by));
     bad |= json_object_set_new(stats, "speedup_ci95", prony_json_pair(ci.low, ci.high));
     bad |= json_object_set_new(stats, "efficiency", prony_json_real(by / cell->workers));
-    bad |= json_object_set_new(stats, "efficiency_ci95",
-                               prony_json_pair(ci.low / cell->workers, ci.high / cell->workers));
+    bad |=
+        json_object_set_new(stats, "efficiency_ci95", prony_json_pair(ci.low / cell->workers, ci.high / cell->workers));
     bad |= json_object_set_new(stats, "baseline", prony_json_text(base->id));
     return bad != 0 ? -ENOMEM : 0;
 }

@@ -1,7 +1,7 @@
 /* CPython's pools as engines, driven over a socket (engines/python/pools.py): the functions of an engine, shared by all.
  *
  * Kernels run through ctypes (libprony_image.so) in the same arena, on the same PUs, so that the pool alone differs; or,
- * with code=python, as the functions of pools.py, with futures and binding still ours. The adapter adds the socket and the
+ * with code=python, as the functions of pools.py and gangs.py, with futures and binding still ours. The adapter adds the socket and the
  * packing of tasks to what the pool costs by itself; a task is seen to be done when the pool's thread has said so here.
  *
  * Fragile, as the pools are: a dead worker breaks its pool, every pending task fails with its signal, and the engine must

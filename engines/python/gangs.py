@@ -314,10 +314,10 @@ GANGS = {"lock": (lock_kit, lock), "semaphore": (semaphore_kit, semaphore), "eve
          "value": (value_kit, value), "process": (process_kit, process)}
 
 
-def run_role(function, *role):
+def run_role(function, role):
     """0, or the code of what it raised, which is printed too."""
     try:
-        function(Role(*role))
+        function(role)
         return 0
     except OSError as error:
         print(repr(error), file=sys.stderr)

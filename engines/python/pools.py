@@ -313,8 +313,8 @@ def run_gang(task, roles):
         return threading.get_native_id(), library.prony_image_gang(here.image, task, roles)
     status = library.prony_image_enter(here.image, roles)
     if status == 0 and here.index < roles:
-        status = run_role(here.gang[1], library, here.image, here.index, roles, high - low,
-                          here.memory[target:target + target_bytes], argument, here.kit)
+        status = run_role(here.gang[1], Role(library, here.image, here.index, roles, high - low,
+                                             here.memory[target:target + target_bytes], argument, here.kit))
     library.prony_image_leave(here.image, status)
     return threading.get_native_id(), status
 

@@ -21,7 +21,8 @@ static const struct kind {
      "uses the machine whole; its horizontal place is the operations it does for each byte.",
      0, false, prony_draw_roofline_wanted, prony_draw_roofline},
     {"beside", "prony's engines beside Python's",
-     "Right of the line prony is faster. A row is a workload and its number of workers; whiskers are 95% intervals of the "
+     "Right of the line prony is faster. A row is a workload and its number of workers; whiskers are 95% intervals of "
+     "the "
      "factor.",
      0, false, prony_draw_beside_wanted, prony_draw_beside},
     {"sizes", "by size of a message",

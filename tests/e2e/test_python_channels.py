@@ -12,23 +12,10 @@ import time
 import types
 import unittest
 
-from program import PRONY, ProgramTest, SOURCE
+from program import PRONY, ProgramTest, SOURCE, pythons
 
 CHANNELS = ("python-queue", "python-pipe", "python-simplequeue")
 QUICK = ("--visits", "1", "--samples", "1", "--counters", "none", "-o", "out", "-q")
-
-
-def pythons(marker):
-    """The processes of CPython that run a pool of this run, the pool's own first."""
-    found = []
-    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as words:
-                if marker in environ.read().split(b"\0") and b"python-" in words.read().split(b"\0")[8:9][0]:
-                    found.append(pid)
-        except (OSError, IndexError):
-            pass
-    return sorted(found)
 
 
 class PythonChannels(ProgramTest):

@@ -35,8 +35,8 @@ unsigned prony_beside_pairs(const struct prony_view *view, struct prony_beside *
 
 const char *prony_beside_name(const struct prony_view *view, const struct prony_beside *pair, char *text, size_t bytes)
 {
-    (void)snprintf(text, bytes, "%s: %s, %u worker%s", view->group[pair->python->group].label, pair->python->series,
-                   pair->python->workers, pair->python->workers == 1 ? "" : "s");
+    (void)snprintf(text, bytes, "%s: %s n=%u", view->group[pair->python->group].label, pair->python->series,
+                   pair->python->workers);
     return text;
 }
 

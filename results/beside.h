@@ -10,7 +10,7 @@ struct prony_beside {
 
 /* Pairs in the order of the report; at most `room`. How many. */
 unsigned prony_beside_pairs(const struct prony_view *view, struct prony_beside *pairs, unsigned room);
-/* "square: python-pool code=c, 2 workers": which pair it is, ours left out. */
+/* "square: python-pool code=c n=2": which pair it is, ours left out. */
 const char *prony_beside_name(const struct prony_view *view, const struct prony_beside *pair, char *text, size_t bytes);
 /* How many times as fast, in three digits. */
 const char *prony_beside_factor(double factor, char *text, size_t bytes);

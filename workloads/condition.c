@@ -12,9 +12,9 @@ static const struct prony_option options[] = {
 };
 
 struct place {
-    int64_t count;
     struct prony_rlock lock;
     struct prony_condition condition;
+    int64_t count;
 };
 enum { TURNS = 128 };
 static_assert(sizeof(struct place) <= TURNS, "the turns lie behind it");
@@ -52,6 +52,13 @@ static int condition_need(const struct prony_params *params, unsigned workers, s
     return 0;
 }
 
+/* Where the count lies, for workers with a lock and a condition of their own. */
+static void condition_task(const struct prony_bench *bench, struct prony_task *task)
+{
+    const uint32_t count = offsetof(struct place, count);
+    task_fill(bench, task, 0, &count, sizeof count);
+}
+
 static void condition_poison(struct prony_bench *bench)
 {
     struct place *place = data_at(bench, 0);
@@ -80,6 +87,7 @@ PRONY_EXPORT(workload, condition) = {
     .kernels = kernels,
     .shape = PRONY_GANG,
     .need = condition_need,
+    .task = condition_task,
     .poison = condition_poison,
     .verify = condition_verify,
 };

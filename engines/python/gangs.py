@@ -160,13 +160,14 @@ def condition_kit(engine, _workers, _argument):
 
 def condition(role):
     words, index, roles, turns, done = role.words, role.index, role.roles, role.kit, 0
+    count = struct.unpack_from("=I", role.argument)[0] // WORD
     role.begin()
     for done in range(1, role.share() + 1):
         turn = (done - 1) * roles + index
         with turns:
-            while words[0] != turn:
+            while words[count] != turn:
                 turns.wait()
-            words[0] += 1
+            words[count] += 1
             turns.notify_all()
     role.end()
     role.had(128, done)

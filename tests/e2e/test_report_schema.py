@@ -110,7 +110,8 @@ class Report(unittest.TestCase):
     @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
     def test_plots_are_drawn_again(self):
         scripts = sorted(self.made.glob("plots/*.gp"))
-        self.assertEqual({script.name.split("-")[0] for script in scripts}, {"rate", "speedup", "latency", "counters"})
+        self.assertEqual({script.name.split("-")[0] for script in scripts}, {"beside", "rate", "speedup", "latency",
+                                                                             "counters"})
         for script in scripts:
             drawing = script.with_suffix(".svg")
             ElementTree.parse(drawing)

@@ -20,7 +20,7 @@ void prony_page_disturbed(FILE *out, const struct prony_report *report, const st
 void prony_page_doctor(FILE *out, const struct prony_report *report);
 /* How close the cells came to the peaks that were measured; nothing without peaks (roofline_say.c). */
 void prony_page_roofline(FILE *out, const struct prony_view *view);
-/* Python's engines beside ours; nothing where none was measured (beside.c). */
+/* Python's engines beside ours; nothing where none was measured (results/beside.c). */
 void prony_page_beside(FILE *out, const struct prony_view *view);
 void prony_page_profile(FILE *out, const struct prony_report *report, const struct prony_view *view);
 void prony_page_context(FILE *out, const struct prony_report *report);

@@ -39,7 +39,7 @@ bool prony_draw_cdf_wanted(const struct prony_view *view, const struct prony_vie
 void prony_draw_cdf(const struct prony_drawing *drawing);
 bool prony_draw_heat_wanted(const struct prony_view *view, const struct prony_view_group *group);
 void prony_draw_heat(const struct prony_drawing *drawing);
-/* Of the whole report, with its first group (beside.c, draw_roofline.c). */
+/* Of the whole report, with its first group (draw_beside.c, draw_roofline.c). */
 bool prony_draw_beside_wanted(const struct prony_view *view, const struct prony_view_group *group);
 void prony_draw_beside(const struct prony_drawing *drawing);
 bool prony_draw_roofline_wanted(const struct prony_view *view, const struct prony_view_group *group);

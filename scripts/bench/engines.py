@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 RATE_LINE_NS = 130  # rates in tasks a second are promised only while the cores are this near
@@ -166,6 +167,41 @@ def judge(figure, kept, lines):
     return state == "missed"
 
 
+def judge_beside(prony, only):
+    """Our engines beside those of Python's that they mirror, on every row of engines.json: the factors of one run of prony,
+    which pairs its visits by blocks. True when one is missed; None when prony is not there."""
+    if only and not only.startswith("beside"):
+        return False
+    if not os.access(prony, os.X_OK):
+        print(f"# beside Python: no program at {prony}; build it, or name it with PRONY")
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        run = subprocess.run([prony, "run", os.path.join(os.path.dirname(__file__), "engines.json"), "-q", "--counters", "none",
+                              "-o", os.path.join(folder, "run")], capture_output=True, text=True, timeout=400, check=False)
+        try:
+            with open(os.path.join(folder, "run", "report.json"), encoding="utf-8") as file:
+                cells = json.load(file)["cells"]
+        except (OSError, ValueError):
+            raise SystemExit(f"engines: prony run: {run.stderr.strip()}") from None
+    missed = False
+    for cell in cells:
+        beside = cell.get("stats", {}).get("beside")
+        if not cell["engine"].startswith("python-"):
+            continue
+        name = "beside-" + "-".join(part for part in cell["id"].split("/") if part != "compact")
+        if only not in name:
+            continue
+        if beside is None:
+            print(f"{name} null >=1 undecided # {cell['status']}: {cell['reason'] or 'its mirror was not measured'}")
+            continue
+        low, high = beside["ci95"] or (0, math.inf)
+        state = "ok" if low >= 1 else "missed" if high < 1 else "undecided"
+        print(f"{name} {beside['factor']:.3g} >=1 {state} # {beside['cell'].split('/')[1]} against {cell['engine']}; 95% "
+              f"interval {low:.3g} to {high:.3g}, {len(cell['visits'])} visits")
+        missed |= state == "missed"
+    return missed
+
+
 def cross_check(folder, kept):
     """Peers that prony has no part in: do they agree on who is faster?"""
     programs = sorted(entry.path for entry in os.scandir(folder) if entry.is_file() and os.access(entry.path, os.X_OK))
@@ -190,6 +226,7 @@ def cross_check(folder, kept):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench/engines.sh")
     parser.add_argument("program")
+    parser.add_argument("prony")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--peers")
     parser.add_argument("--only", default="")
@@ -197,8 +234,11 @@ def main():
     if arguments.rounds < 8:
         parser.error("--rounds takes 8 or more")
     figures = [figure for figure in FIGURES if arguments.only in figure[0]]
-    if not figures:
+    if not figures and not arguments.only.startswith("beside"):
         parser.error(f"no figure's name holds {arguments.only!r}")
+    beside = judge_beside(os.environ.get("PRONY", arguments.prony), arguments.only)
+    if not figures:
+        return 3 if beside is None else int(beside)
     kept, lines, moved = measure(arguments.program, arguments.rounds, figures)
     print(f"# line RT {min(lines):.0f} to {max(lines):.0f} ns; {moved} rounds repeated because it moved by over 25%")
     print("# submit, hot, idle: caller on the first PU, one worker on the second; the others: workers on both, the caller "
@@ -206,7 +246,7 @@ def main():
     missed = [judge(figure, kept, lines) for figure in figures]
     if arguments.peers:
         cross_check(arguments.peers, kept)
-    return 1 if any(missed) else 0
+    return 1 if any(missed) or beside else 3 if beside is None else 0
 
 
 if __name__ == "__main__":

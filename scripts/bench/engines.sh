@@ -9,8 +9,9 @@ usage: scripts/bench/engines.sh [--rounds N] [--peers DIR] [--only TEXT]
   --rounds N   rounds in which engines, peers and floors alternate, at least 8 (default 8)
   --peers DIR  programs that print one JSON line of the same metrics each, as a cross-check: DIR/openmp-libgomp,
                DIR/tbb, DIR/mpi_pool
-  --only TEXT  only figures whose name holds TEXT
-PRONY_CC names the compiler (default cc); it must know OpenMP. /usr/bin/python3 is measured as Python.
+  --only TEXT  only figures whose name holds TEXT; "beside...": only the rows of engines.json beside Python's engines
+PRONY_CC names the compiler (default cc); it must know OpenMP. /usr/bin/python3 is measured as Python. PRONY names the
+program that runs engines.json (default: build/release/bin/prony).
 END
 }
 for argument in "$@"; do
@@ -37,4 +38,4 @@ if ! "$CC" -std=gnu11 -O2 -g -fno-omit-frame-pointer -fopenmp -D_GNU_SOURCE -I "
     echo "engines: $CC did not build scripts/bench/engines*.c (OpenMP is needed)" >&2
     exit 3
 fi
-/usr/bin/python3 -B "$here/engines.py" "$work/engines" "$@"
+/usr/bin/python3 -B "$here/engines.py" "$work/engines" "$root/build/release/bin/prony" "$@"

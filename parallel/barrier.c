@@ -81,6 +81,7 @@ int prony_barrier_wait(struct prony_barrier *barrier, int64_t timeout_ns)
     if (code < 0 || number + 1 == barrier->parties)
         return code;
     prony_timeline_mark(timeline, PRONY_NOTE_WAIT, PRONY_ON_PEERS);
+    look_for_change(&barrier->meetings, meeting);
     while (__atomic_load_n(&barrier->meetings, __ATOMIC_ACQUIRE) == meeting) {
         if (left_ns(end) == 0)
             break;

@@ -155,6 +155,7 @@ int prony_condition_wait(struct prony_condition *condition, struct prony_rlock *
     depth = lock->depth;
     lock->depth = 1;
     (void)prony_rlock_release(lock);
+    look_for_change(&condition->notices, seen);
     while (__atomic_load_n(&condition->notices, __ATOMIC_ACQUIRE) == seen && code == 0) {
         if (left_ns(end) == 0)
             code = -ETIMEDOUT;

@@ -34,6 +34,7 @@ int prony_semaphore_acquire(struct prony_semaphore *semaphore, int64_t timeout_n
     if (timeout_ns == 0)
         return -ETIMEDOUT;
     end = until_ns(timeout_ns);
+    look_for_change(&semaphore->value, 0);
     __atomic_fetch_add(&semaphore->waiters, 1, __ATOMIC_SEQ_CST);
     while (!take(semaphore)) {
         if (left_ns(end) == 0) {
@@ -98,6 +99,8 @@ int prony_event_wait(struct prony_event *event, int64_t timeout_ns)
     if (timeout_ns == 0)
         return -ETIMEDOUT;
     end = until_ns(timeout_ns);
+    look_for_change(&event->word, word);
+    word = __atomic_load_n(&event->word, __ATOMIC_ACQUIRE);
     while ((word & SET) == 0 && word / ONE_SET == sets) {
         if (left_ns(end) == 0)
             return -ETIMEDOUT;

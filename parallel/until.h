@@ -2,10 +2,21 @@
 #ifndef PRONY_PARALLEL_UNTIL_H
 #define PRONY_PARALLEL_UNTIL_H
 
+#include <prony/sync.h>
+
 #include "base/clock.h"
 
 /* A waiter that another's death may have left unwoken looks again after this. */
 #define PRONY_NAP_NS 100000000
+#define PRONY_LOOKS 200u /* about 5 us */
+
+/* Looks at a word for a little longer than a sleep and a wake take, until it is not `seen` any more: what is waited for
+ * mostly comes soon, and then neither side calls the kernel. */
+static inline void look_for_change(const uint32_t *word, uint32_t seen)
+{
+    for (unsigned looks = 0; looks < PRONY_LOOKS && __atomic_load_n(word, __ATOMIC_ACQUIRE) == seen; looks++)
+        prony_pause();
+}
 
 /* When a limit of so many nanoseconds from now is over; 0: never. */
 static inline uint64_t until_ns(int64_t timeout_ns)

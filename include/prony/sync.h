@@ -2,6 +2,8 @@
  *
  * Semantics are those that Python 3.11 documents for multiprocessing and threading, beside what is said here. Every limit is
  * in nanoseconds: below 0 there is none, 0 is a try. What has no init function begins as zeroed bytes.
+ * Who waits looks for some microseconds before it sleeps: of two that take turns on PUs of their own neither calls the
+ * kernel, which is most of what waiting costs.
  * A process may die at any moment. Semaphore and event have no holder and stay whole; mutex and rlock know theirs, and the
  * next to acquire one is told; barrier and queue lie on a mutex and are whole after every store. What a dead process had
  * taken from a semaphore stays taken, and so does a prony_lock: both may be released by anybody, so nobody is their holder. */

@@ -75,13 +75,16 @@ static void gang_time(struct prony_bench *bench, unsigned roles)
     bench->ns[0] = last - first;
 }
 
-/* The first role that failed; one that was only sent away does not tell why. `roles`: none did. */
+/* The role that tells most of why: one that died, else the first that failed and was not only sent away. `roles`: none. */
 static unsigned who_failed(const int *status, unsigned roles)
 {
     unsigned found = roles;
-    for (unsigned i = 0; i < roles; i++)
+    for (unsigned i = 0; i < roles; i++) {
+        if (status[i] <= -PRONY_DIED)
+            return i;
         if (status[i] != 0 && (found == roles || (status[found] == -ECANCELED && status[i] != -ECANCELED)))
             found = i;
+    }
     return found;
 }
 

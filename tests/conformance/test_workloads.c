@@ -38,6 +38,7 @@ static const struct {
     {"queue", {"items", "100", "size", "100", "capacity", "3"}},
     {"value", {"items", "300", "sharing", "beside"}},
     {"process", {"items", "10"}},
+    {"echo", {"items", "200", "connections", "2", "depth", "3"}},
     {NULL, {NULL}},
 };
 

@@ -1,6 +1,6 @@
 """The Python side of the engines python-processes, python-pool and python-threads: one of CPython's pools, which takes its
-orders from prony over a socket and runs prony's kernels through ctypes, or the same work written in Python. gangs.py comes
-before it in the same script.
+orders from prony over a socket and runs prony's kernels through ctypes, or the same work written in Python. gangs.py and
+maps.py come before it in the same script.
 
 Orders and answers are packets; struct formats below, in native byte order (see engines/python/driver.c):
     map     b"M" chunk:int64 task:128    ->  b"M" status:int32 failed:uint32 first_lo:int64 first_hi:int64 death:int32
@@ -11,7 +11,6 @@ and unasked: at first b"R" text when the pool is ready, or b"E" code:int32 text 
 the pool is dead and with it every task that is pending.
 """
 
-import array
 import concurrent.futures as futures
 import ctypes
 import errno
@@ -45,56 +44,6 @@ library = None
 control = None
 here = threading.local()  # .image: of this worker; before a fork, of the main thread
 opening = threading.Lock()
-
-
-# The workloads as Python functions: (memory, lo, hi, in, out, argument) -> the value of the task's future, or None.
-# `memory` is the arena; in and out are its parts that the task works on.
-
-def empty(_memory, low, _high, _source, _target, _argument):
-    return low
-
-
-def square(_memory, low, high, source, target, _argument):
-    target.cast("q")[low:high] = array.array("q", [number * number for number in source.cast("q")[low:high]])
-
-
-def is_prime(number):
-    if number < 4:
-        return number > 1
-    if number % 2 == 0:
-        return False
-    divisor = 3
-    while divisor <= number // divisor:
-        if number % divisor == 0:
-            return False
-        divisor += 2
-    return True
-
-
-def primes(_memory, low, high, _source, target, _argument):
-    target[low:high] = bytes(map(is_prime, range(low, high)))
-
-
-def matmul(_memory, low, high, source, target, argument):
-    size, = struct.unpack_from("=Q", argument)
-    numbers = source.cast("d")
-    rows = [numbers[at:at + size].tolist() for at in range(size * size, 2 * size * size, size)]
-    for row in range(low, high):
-        sums = [0.0] * size
-        for factor, other in zip(numbers[row * size:(row + 1) * size], rows):
-            sums = [value + factor * entry for value, entry in zip(sums, other)]
-        target.cast("d")[row * size:(row + 1) * size] = array.array("d", sums)
-
-
-def spin(_memory, low, _high, _source, _target, argument):
-    seed, steps = struct.unpack_from("=QQ", argument)
-    number = mix(seed + low & MASK)
-    for _ in range(steps):
-        number = number * 6364136223846793005 + 1442695040888963407 & MASK
-    return number
-
-
-FUNCTIONS = {function.__name__: function for function in (empty, square, primes, matmul, spin)}
 
 
 # The channels that are objects of CPython (channels/python.h): an end is a pair of what it gives to and what it takes from.

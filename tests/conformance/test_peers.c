@@ -230,6 +230,8 @@ static void check_workload(const char *engine, const struct prony_workload *work
     struct prony_params params;
     struct bed bed;
     static const char *const few[] = {"items", "10", NULL}; /* on a busy machine each trip may cost a time slice */
+    static const char *const less[] = {"items", "20k", NULL};
+    const bool line = strcmp(workload->head.name, "line") == 0, sort = strcmp(workload->head.name, "sort") == 0;
     static const uint64_t shapes[] = {PRONY_CAP_MAP, PRONY_CAP_SUBMIT, PRONY_CAP_GANG, 0};
     bool life = workload->shape == PRONY_LIFE;
     bed_set(&params, workload->head.options, NULL);
@@ -239,7 +241,7 @@ static void check_workload(const char *engine, const struct prony_workload *work
     need.engine_caps |= shapes[workload->shape];
     if ((ops->head.caps & need.engine_caps) != need.engine_caps || need.bytes > 64u << 20)
         return;
-    bed_make(&bed, engine, workload->head.name, 3, NULL, strcmp(workload->head.name, "line") == 0 ? few : NULL);
+    bed_make(&bed, engine, workload->head.name, 3, NULL, line ? few : sort ? less : NULL);
     if (!life)
         bed_start(&bed);
     for (unsigned i = 0; i < 2; i++)
@@ -301,6 +303,8 @@ static void test_python_code(void **state)
         {"primes", {"items", "2000", NULL}},
         {"matmul", {"size", "24", NULL}},
         {"spin", {"items", "20", "steps", "100", NULL}},
+        {"mandelbrot", {"size", "12", "iterations", "60", NULL}},
+        {"sort", {"items", "3001", "block", "100", NULL}},
     };
     (void)state;
     for (unsigned i = 0; peers[i] != NULL; i++) {

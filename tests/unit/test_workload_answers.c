@@ -154,6 +154,7 @@ static void sorts(void **state)
         uint64_t *right = malloc(bytes);
         struct rig rig;
         open_named(&rig, "sort", 3, params);
+        assert_int_equal(rig.need.engine_caps & PRONY_CAP_NEST, i < 50 ? 0 : PRONY_CAP_NEST);
         rig.bench.repeats = 2;
         assert_int_equal(rig_sample(&rig), 0);
         memcpy(right, data_at(&rig.bench, 0), bytes);
@@ -248,6 +249,48 @@ static void pingpongs(void **state)
     }
 }
 
+/* Requests of odd sizes and numbers, and of more bytes than a socket takes at once; each has its time. */
+static void echoes(void **state)
+{
+    static const char *const cases[][4] = {
+        {"1", "1", "1", "50"},       {"7", "3", "2", "101"},     {"64", "2", "5", "99"},     {"4097", "3", "16", "200"},
+        {"65", "1", "1024", "3000"}, {"300001", "2", "9", "40"}, {"1048576", "1", "3", "7"}, {"64", "40", "1", "30"}};
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        const char *const *one = cases[i / 2];
+        const char *const params[] = {"size", one[0], "connections", one[1], "depth", one[2], "items", one[3], NULL};
+        struct rig rig;
+        uint64_t clocked = 0;
+        open_named(&rig, "echo", 4, params);
+        rig.mood.apart = i % 2;
+        rig.bench.repeats = 2;
+        if (rig_sample(&rig) != 0)
+            fail_msg("size %s: %s", one[0], rig.error.text);
+        for (unsigned role = 1; role < 4; role++)
+            clocked +=
+                ((const struct prony_histogram *)prony_at(&rig.workers[0], rig.workers[role].latency.off))->count;
+        assert_int_equal(clocked, 2 * rig.need.items);
+        rig_close(&rig);
+    }
+}
+
+static void too_much_under_way_is_refused(void **state)
+{
+    static const char *const settings[] = {"connections", "10000", "size", "1Mi"};
+    const struct prony_workload *echo = prony_find_workload("echo", NULL);
+    struct prony_params params;
+    struct prony_need need = {0};
+    struct prony_error error = {0, ""};
+    (void)state;
+    assert_int_equal(prony_params_init(&params, echo->head.options, &error), 0);
+    assert_int_equal(echo->need(&params, 1, &need, &error), -ENOTSUP);
+    for (unsigned i = 0; i < 4; i += 2)
+        assert_int_equal(prony_params_set(&params, settings[i], settings[i + 1], &error), 0);
+    assert_int_equal(echo->need(&params, 2, &need, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "1 GiB"));
+    prony_params_free(&params);
+}
+
 /* An engine that runs no kernel: done is enough for it, and not done is not. */
 static void a_dry_engine_only_counts(void **state)
 {
@@ -294,6 +337,8 @@ int main(void)
         cmocka_unit_test(chases),
         cmocka_unit_test(every_lock_counts),
         cmocka_unit_test(pingpongs),
+        cmocka_unit_test(echoes),
+        cmocka_unit_test(too_much_under_way_is_refused),
         cmocka_unit_test(a_dry_engine_only_counts),
         cmocka_unit_test(every_life_has_its_phases),
     };

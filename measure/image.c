@@ -230,6 +230,16 @@ int prony_image_meet(struct prony_image *image)
     return role_barrier(&image->worker, -1);
 }
 
+int prony_image_stopped(struct prony_image *image)
+{
+    return role_stopped(&image->worker);
+}
+
+void prony_image_record(struct prony_image *image, uint64_t ns)
+{
+    prony_histogram_record(prony_at(&image->worker, image->worker.latency.off), ns);
+}
+
 void prony_image_leave(struct prony_image *image, int status)
 {
     image->worker.roles = image->worker.count;

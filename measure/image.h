@@ -43,6 +43,9 @@ int prony_image_enter(struct prony_image *image, unsigned roles);
 int prony_image_begin(struct prony_image *image);
 void prony_image_end(struct prony_image *image);
 int prony_image_meet(struct prony_image *image);
+int prony_image_stopped(struct prony_image *image);
+/* Between begin and end, for workloads that clock every operation. */
+void prony_image_record(struct prony_image *image, uint64_t ns);
 void prony_image_leave(struct prony_image *image, int status);
 /* What the workload's tasks carry (the 64 bytes of a task's arg), known before the engine opens. */
 const void *prony_image_argument(const struct prony_image *image);

@@ -4,7 +4,7 @@ python-pool run with code=python on those of multiprocessing, and python-threads
 A kit is what the workers share; the pool's process makes it before them and hands it to their initializer. Each function
 here does what the kernel of the same name in workloads/ does, between begin and end, and leaves the same answer in the
 arena, where the C side checks it. Waits have no limits, which is how the primitives are fastest: the engine ends a gang
-that hangs. This file comes before pools.py in the script that prony runs.
+that hangs. This file comes first in the script that prony runs.
 """
 
 import ctypes
@@ -60,6 +60,15 @@ class Role:
         """Waits for the others, after the end: what they did is there then."""
         if self.library.prony_image_meet(self.image) != 0:
             raise OSError(errno.ECANCELED, "the gang was stopped")
+
+    def check(self):
+        """For one that waits for nothing that ends with the gang."""
+        if self.library.prony_image_stopped(self.image):
+            raise OSError(errno.ECANCELED, "the gang was stopped")
+
+    def record(self, nanoseconds):
+        """An operation's time, into this worker's histogram."""
+        self.library.prony_image_record(self.image, nanoseconds)
 
     def share(self, of=None, role=None, roles=None):
         items, role, roles = of or self.items, self.index if role is None else role, roles or self.roles

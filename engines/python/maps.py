@@ -1,6 +1,6 @@
 """The workloads of shapes map and tasks written in Python: (memory, low, high, in, out, argument) -> the value of the task's
 future, or None. `memory` is the arena; in and out are its parts that the task works on. Each function does what the kernel of
-the same name in workloads/ does, and the C side checks its answer. This file comes between gangs.py and pools.py in the script
+the same name in workloads/ does, and the C side checks its answer. This file comes before pools.py in the script
 that prony runs.
 """
 

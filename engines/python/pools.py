@@ -1,6 +1,6 @@
 """The Python side of the engines python-processes, python-pool and python-threads: one of CPython's pools, which takes its
-orders from prony over a socket and runs prony's kernels through ctypes, or the same work written in Python. gangs.py and
-maps.py come before it in the same script.
+orders from prony over a socket and runs prony's kernels through ctypes, or the same work written in Python. gangs.py,
+echo.py and maps.py come before it in the same script.
 
 Orders and answers are packets; struct formats below, in native byte order (see engines/python/driver.c):
     map     b"M" chunk:int64 task:128    ->  b"M" status:int32 failed:uint32 first_lo:int64 first_hi:int64 death:int32
@@ -156,8 +156,10 @@ def load(path):
     library.prony_image_argument.restype = ctypes.c_void_p
     library.prony_image_enter.argtypes = [ctypes.c_void_p, ctypes.c_uint]
     library.prony_image_leave.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.prony_image_record.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+    library.prony_image_record.restype = None
     for call in (library.prony_image_argument, library.prony_image_begin, library.prony_image_end,
-                 library.prony_image_meet):
+                 library.prony_image_meet, library.prony_image_stopped):
         call.argtypes = [ctypes.c_void_p]
     library.prony_image_end.restype = library.prony_image_leave.restype = None
 

@@ -53,6 +53,13 @@ class PythonGangs(ProgramTest):
                       "queue.kind=joinable", "-p", "value.sharing=own", "-p", "value.by=lock,none", "-p",
                       "python-pool.start=spawn")
 
+    def test_servers_and_clients(self):
+        self.measured(9, "-e", "python-processes,python-pool,python-threads", "-n", "3", "--oversubscribe", "-w", "echo", *ITEMS,
+                      "-p", "echo.size=1,70000,1Mi", "-p", "echo.depth=3", "-p", "echo.connections=2")
+        for cell in self.report()["cells"]:
+            self.assertGreaterEqual(cell["latency"]["count"], 41 * cell["repeats"])
+            self.assertGreater(cell["latency"]["min"], 0)
+
     def test_processes_by_every_method(self):
         self.measured(4, "-e", "python-processes", "-n", "1", "-w", "process", "-p", "items=1", "-p",
                       "process.method=fork,spawn,forkserver,thread")

@@ -54,8 +54,8 @@ class PythonGangs(ProgramTest):
                       "python-pool.start=spawn")
 
     def test_servers_and_clients(self):
-        self.measured(9, "-e", "python-processes,python-pool,python-threads", "-n", "3", "--oversubscribe", "-w", "echo", *ITEMS,
-                      "-p", "echo.size=1,70000,1Mi", "-p", "echo.depth=3", "-p", "echo.connections=2")
+        self.measured(6, "-e", "python-processes,python-pool,python-threads", "-n", "3", "--oversubscribe", "-w", "echo", *ITEMS,
+                      "-p", "echo.size=1,300k", "-p", "echo.depth=3", "-p", "echo.connections=2")
         for cell in self.report()["cells"]:
             self.assertGreaterEqual(cell["latency"]["count"], 41 * cell["repeats"])
             self.assertGreater(cell["latency"]["min"], 0)

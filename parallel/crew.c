@@ -432,6 +432,7 @@ int prony_crew_close(struct prony_crew *crew, uint64_t deadline)
         if (mate->life == PRONY_MOURNED)
             settle(crew, i);
     }
+    free(crew->helper);
     if (code == 0 || crew->policy.staff == PRONY_PROCESSES) {
         free(crew->mates);
         crew->mates = NULL;

@@ -81,6 +81,8 @@ struct prony_trade {
     bool (*peek)(const struct prony_body *me); /* is there any? Asked when asleep = 1 is visible to all */
     void (*arrive)(struct prony_body *me);     /* a new worker: continue where the last one was */
     bool (*lost)(struct prony_crew *crew, unsigned index, int code); /* fail what it held; false: ask again soon */
+    /* The caller's: a queued kid for whoever is free; false when there is no room. NULL: the caller does not help. */
+    bool (*offer)(struct prony_crew *crew, const struct prony_task *kid);
 };
 
 enum prony_life { PRONY_LIFE_NONE, PRONY_ALIVE, PRONY_MOURNED };
@@ -107,9 +109,11 @@ struct prony_crew {
     unsigned lookers;         /* so many may look for work at once; 0: all */
     bool crowded;             /* more threads than processors: who looks for work yields */
     unsigned patience;        /* the caller's looks before it sleeps: none where it keeps a processor from a worker */
+    uint64_t help_off;        /* in the arena: what help.c keeps there */
     struct prony_span chunks; /* futures in it are chunks of a map: items are counted, not tasks */
     /* The caller's own, on lines that no worker reads: */
     alignas(64) struct prony_mate *mates;
+    struct prony_body *helper; /* the caller's own, once it has helped */
     unsigned polls, early_deaths;
     uint32_t gangs, ticket;
     uint32_t listing; /* PRONY_LISTED while tasks are queued whose end is to be listed */
@@ -157,6 +161,11 @@ void prony_crew_perform(struct prony_body *me);
 bool prony_crew_gang_lost(struct prony_crew *crew, unsigned index, int code);
 int prony_crew_barrier(struct prony_worker *worker, int64_t timeout_ns);
 int prony_crew_stopped(struct prony_worker *worker);
+
+/* help.c: waiting for one task, and running it when nobody has begun it */
+uint64_t prony_help_area(void);
+int prony_crew_help(struct prony_crew *crew, const struct prony_task *task, uint64_t *value, int64_t timeout_ns);
+int prony_crew_result(struct prony_crew *crew, uint64_t future, uint64_t *value, int64_t timeout_ns);
 
 /* future.c */
 struct prony_future *prony_crew_future(const struct prony_crew *crew, uint64_t off);

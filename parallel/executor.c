@@ -44,7 +44,7 @@ struct prony_crew *prony_executor_crew(struct prony_executor *executor)
 
 uint64_t prony_executor_area(unsigned workers)
 {
-    return ((prony_crew_area(workers) + 63u) & ~UINT64_C(63)) + sizeof(struct queue);
+    return ((prony_crew_area(workers) + 63u) & ~UINT64_C(63)) + sizeof(struct queue) + prony_help_area();
 }
 
 static bool try_lock(struct queue *queue, uint32_t holder)
@@ -184,12 +184,25 @@ static bool lost(struct prony_crew *crew, unsigned index, int code)
     return true;
 }
 
+static bool offer(struct prony_crew *crew, const struct prony_task *kid)
+{
+    struct queue *queue = ((struct prony_executor *)crew->owner)->queue;
+    bool queued;
+    lock(queue, CALLER, crew);
+    queued = put(queue, kid, kid->ticket);
+    unlock(queue);
+    if (queued)
+        prony_crew_wake_some(crew, 1);
+    return queued;
+}
+
 static const struct prony_trade trade = {
     .ops = {spawn, join, prony_crew_barrier, prony_crew_stopped},
     .serve = serve,
     .peek = peek,
     .arrive = arrive,
     .lost = lost,
+    .offer = offer,
 };
 
 int prony_executor_open(const struct prony_setup *setup, const struct prony_policy *policy,
@@ -208,9 +221,10 @@ int prony_executor_open(const struct prony_setup *setup, const struct prony_poli
     if (executor == NULL)
         return prony_fail(error, -ENOMEM, "no memory for an executor");
     at = setup->base + setup->area.off;
-    memset(at, 0, prony_executor_area(setup->workers));
+    memset(at, 0, prony_executor_area(setup->workers) - prony_help_area());
     executor->queue = (struct queue *)(void *)(at + ((prony_crew_area(setup->workers) + 63u) & ~UINT64_C(63)));
     executor->crew = (struct prony_crew){.setup = setup, .trade = &trade, .policy = *policy, .owner = executor};
+    executor->crew.help_off = setup->area.off + prony_executor_area(setup->workers) - prony_help_area();
     executor->crew.chunks.off = (uint64_t)((unsigned char *)executor->queue->chunk - setup->base);
     executor->crew.chunks.len = sizeof executor->queue->chunk;
     code = prony_crew_open(&executor->crew, error);
@@ -371,15 +385,15 @@ int prony_executor_wait(struct prony_executor *executor, const uint64_t *futures
     return prony_crew_wait(&executor->crew, futures, n, need, timeout_ns);
 }
 
-int prony_executor_result(struct prony_executor *executor, uint64_t off, uint64_t *value, int64_t timeout_ns)
+int prony_executor_result(struct prony_executor *executor, uint64_t future, uint64_t *value, int64_t timeout_ns)
 {
-    const struct prony_future *future = prony_crew_future(&executor->crew, off);
-    int code = prony_crew_wait(&executor->crew, &off, 1, 1, timeout_ns);
-    if (code != 0)
-        return code;
-    if (value != NULL)
-        *value = future->value;
-    return future->status;
+    return prony_crew_result(&executor->crew, future, value, timeout_ns);
+}
+
+int prony_executor_help(struct prony_executor *executor, const struct prony_task *task, uint64_t *value,
+                        int64_t timeout_ns)
+{
+    return prony_crew_help(&executor->crew, task, value, timeout_ns);
 }
 
 int prony_executor_cancel(struct prony_executor *executor, uint64_t future, int stop)

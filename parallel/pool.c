@@ -21,7 +21,7 @@ static uint64_t line(uint64_t bytes)
 uint64_t prony_pool_area(unsigned workers)
 {
     return line(prony_crew_area(workers)) + sizeof(struct prony_round) +
-           workers * (uint64_t)(sizeof(struct prony_inbox) + sizeof(struct prony_offers));
+           workers * (uint64_t)(sizeof(struct prony_inbox) + sizeof(struct prony_offers)) + prony_help_area();
 }
 
 /* The entry at `head`, or NULL when there is none yet. */
@@ -104,12 +104,15 @@ static bool lost(struct prony_crew *crew, unsigned index, int code)
     return true;
 }
 
+static bool offer(struct prony_crew *crew, const struct prony_task *kid);
+
 static const struct prony_trade trade = {
     .ops = {prony_nest_spawn, prony_nest_join, prony_crew_barrier, prony_crew_stopped},
     .serve = serve,
     .peek = peek,
     .arrive = arrive,
     .lost = lost,
+    .offer = offer,
 };
 
 static void free_pool(struct prony_pool *pool)
@@ -140,11 +143,12 @@ int prony_pool_open(const struct prony_setup *setup, const struct prony_policy *
         return prony_fail(error, -ENOMEM, "no memory for a pool");
     }
     at = setup->base + setup->area.off;
-    memset(at, 0, prony_pool_area(setup->workers));
+    memset(at, 0, prony_pool_area(setup->workers) - prony_help_area());
     pool->round = (struct prony_round *)(void *)(at + line(prony_crew_area(setup->workers)));
     pool->inbox = (struct prony_inbox *)(void *)(pool->round + 1);
     pool->offers = (struct prony_offers *)(void *)(pool->inbox + setup->workers);
     pool->crew = (struct prony_crew){.setup = setup, .trade = &trade, .policy = *policy, .owner = pool};
+    pool->crew.help_off = setup->area.off + prony_pool_area(setup->workers) - prony_help_area();
     code = prony_crew_open(&pool->crew, error);
     if (code != 0)
         free_pool(pool);
@@ -209,6 +213,25 @@ static void refuse(struct prony_pool *pool, const struct prony_task *tasks, unsi
     }
 }
 
+static void put(struct prony_pool *pool, unsigned i, const struct prony_task *task, uint32_t ticket)
+{
+    const uint64_t tail = pool->tail[i]++;
+    const uint32_t lap = (tail / PRONY_INBOX) % 2 == 0 ? PRONY_LAP : 0;
+    prony_task_store(&pool->inbox[i].entry[tail % PRONY_INBOX], task, ticket | lap);
+}
+
+static bool offer(struct prony_crew *crew, const struct prony_task *kid)
+{
+    struct prony_pool *pool = crew->owner;
+    const unsigned i = choose(pool);
+    if (pending(pool, i, true) >= PRONY_INBOX / 2) /* stale entries of kids must not keep submit waiting */
+        return false;
+    put(pool, i, kid, kid->ticket);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as in submit */
+    prony_crew_wake(crew, i);
+    return true;
+}
+
 int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, unsigned n)
 {
     while (n > 0) {
@@ -227,14 +250,10 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
             }
             continue;
         }
-        for (unsigned k = 0; k < run; k++, pool->tail[i]++) {
-            uint64_t tail = pool->tail[i];
-            uint32_t lap = (tail / PRONY_INBOX) % 2 == 0 ? PRONY_LAP : 0;
-            uint32_t ticket;
+        for (unsigned k = 0; k < run; k++) {
             if (k + AHEAD < n)
                 prony_fetch_to_write(prony_crew_future(&pool->crew, tasks[k + AHEAD].future));
-            ticket = prony_future_queue(&pool->crew, tasks[k].future, prony_crew_ticket(&pool->crew));
-            prony_task_store(&pool->inbox[i].entry[tail % PRONY_INBOX], &tasks[k], ticket | lap);
+            put(pool, i, &tasks[k], prony_future_queue(&pool->crew, tasks[k].future, prony_crew_ticket(&pool->crew)));
         }
         __atomic_thread_fence(__ATOMIC_SEQ_CST); /* entries first, then the look for a sleeper */
         if (!prony_crew_beside(&pool->crew, i))
@@ -254,6 +273,11 @@ int prony_pool_gang(struct prony_pool *pool, const struct prony_task *task, unsi
 int prony_pool_wait(struct prony_pool *pool, const uint64_t *futures, unsigned n, unsigned need, int64_t timeout_ns)
 {
     return prony_crew_wait(&pool->crew, futures, n, need, timeout_ns);
+}
+
+int prony_pool_help(struct prony_pool *pool, const struct prony_task *task, uint64_t *value, int64_t timeout_ns)
+{
+    return prony_crew_help(&pool->crew, task, value, timeout_ns);
 }
 
 int prony_pool_cancel(struct prony_pool *pool, uint64_t future, int stop)

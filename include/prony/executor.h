@@ -31,6 +31,9 @@ int prony_executor_wait(struct prony_executor *executor, const uint64_t *futures
                         int64_t timeout_ns);
 /* Waits for one task and gives its result: 0 and *value (may be NULL), the task's own error, or -ETIMEDOUT. */
 int prony_executor_result(struct prony_executor *executor, uint64_t future, uint64_t *value, int64_t timeout_ns);
+/* The same of a task that was submitted; as prony_pool_help, the caller runs it when nobody has begun it. */
+int prony_executor_help(struct prony_executor *executor, const struct prony_task *task, uint64_t *value,
+                        int64_t timeout_ns);
 int prony_executor_cancel(struct prony_executor *executor, uint64_t future, int stop);
 int prony_executor_park(struct prony_executor *executor, int parked);
 int prony_executor_close(struct prony_executor *executor, int drain, int64_t timeout_ns);

@@ -5,7 +5,7 @@
  * takes its place, nothing else is lost.
  *
  * Threads: the thread that opened a pool makes all calls. A process that keeps processes must have no other threads.
- * The caller never runs tasks itself. Errors are 0 or a negative errno as in prony/error.h. */
+ * The caller runs tasks itself only where it is asked to help. Errors are 0 or a negative errno as in prony/error.h. */
 #ifndef PRONY_POOL_H
 #define PRONY_POOL_H
 
@@ -49,6 +49,11 @@ int prony_pool_map(struct prony_pool *pool, const struct prony_task *task, int64
 int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, unsigned n);
 /* Returns when `need` of the n futures are DONE, or -ETIMEDOUT. timeout_ns < 0: no limit. */
 int prony_pool_wait(struct prony_pool *pool, const uint64_t *futures, unsigned n, unsigned need, int64_t timeout_ns);
+/* Waits for one submitted task and gives its result: 0 and *value (may be NULL), the task's own error, or -ETIMEDOUT.
+ * Threads: when nobody has begun it, the caller runs it at once (its future says worker UINT32_MAX, and so does the index
+ * that the kernel sees), and no limit holds while it does. Processes never: a task's crash would be the caller's.
+ * The task's place in its queue is free once a worker has passed it. */
+int prony_pool_help(struct prony_pool *pool, const struct prony_task *task, uint64_t *value, int64_t timeout_ns);
 /* Takes back a task that has not begun; `stop`: also kills a process that runs it. -EALREADY: too late. */
 int prony_pool_cancel(struct prony_pool *pool, uint64_t future, int stop);
 /* 1: returns when no worker runs or spins; 0: they may spin again. */

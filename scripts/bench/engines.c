@@ -8,6 +8,9 @@
  * idle       the same after 1 ms without work; its floor is a futex wake of a thread that sleeps on the second PU
  * idle-cpu   CPU time of the process over those gaps, in cores
  * completed-N   ns a task to submit N and take them all as completed; one worker on the second PU
+ * wait-P, wait-P-cpu   the two with wait policy P: spin, adaptive, park; the CPU time of a worker process included
+ * helped     ns of result() of a task that nobody has begun, the worker being held meanwhile; with libgomp a taskwait for
+ *            as many deferred tasks, a task's share
  * life       ns to start 2 workers, run one task and stop; its floor is 2 x (pthread_create, join) or (fork, wait)
  * copy       tasks a second that copy 64 KiB from one place to another; its floor is memcpy on one core
  * grain-T, unit-T   efficiency of a parallel loop of T ns items: ideal time / measured time; unit: chunks of 1
@@ -16,7 +19,7 @@
  * openmp is libgomp as it is in any program: its caller is one of its two workers. */
 #include "engines.h"
 
-int first_pu, second_pu;
+int first_pu, second_pu, worker_pid;
 
 int main(int argc, char **argv)
 {

@@ -113,6 +113,8 @@ FIGURES = [
     ("hot-fork/openmp", -1, 0.25, lambda r: r("fork", "hot") / r("openmp", "hot"), "submit to result"),
     ("idle-thread/futex", -1, 1.15, lambda r: r("thread", "idle") / r("floor", "idle"), "submit to result after 1 ms"),
     ("idle-thread-cores", -1, 0.2, lambda r: r("thread", "idle-cpu"), "CPU time over wall time meanwhile"),
+    ("helped-thread-us", -1, 0.2, lambda r: r("thread", "helped") / 1e3,
+     "result() of a task that nobody has begun: the caller runs it"),
     ("life-thread/threads", -1, 1.3, lambda r: r("thread", "life") / r("floor", "life"), "2 workers, one task, stop"),
     ("life-fork/forks", -1, 1.6, lambda r: r("fork", "life") / r("floor", "life-fork"), "2 workers, one task, stop"),
     ("copy-thread/openmp", 1, 1.2, lambda r: r("thread", "copy") / r("openmp", "copy"), "64 KiB in and out"),
@@ -132,14 +134,22 @@ for engine in ("thread", "fork", "futures-thread", "futures-process"):
                         lambda r, e=engine, n=many: r(e, f"many-{n}") / r(e, "many-2"),
                         f"tasks of 1 us: rate of {many} workers over that of 2, nobody bound"))
 
+# name, the values of a round, how their medians are told: figures without a target
+NOTES = [("helped-openmp", lambda r: (r("openmp", "helped") / 1e3,), "{:.3g} us: libgomp's taskwait, a task's share")]
+for engine in ("thread", "fork"):
+    for policy in ("spin", "adaptive", "park"):
+        NOTES.append((f"idle-{engine}-{policy}",
+                      lambda r, e=engine, p=f"wait-{policy}": (r(e, p) / 1e3, r("floor", "idle") / 1e3, r(e, f"{p}-cpu")),
+                      "submit to result after 1 ms {:.3g} us (a futex wake {:.3g} us), {:.2g} cores meanwhile"))
 
-def measure(program, rounds, figures):
+
+def measure(program, rounds, values):
     env = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     kept, lines, moved = [], [], 0
     while len(kept) < rounds:
         taken = Round(program, env)
         before = taken("floor", "hot")
-        for _, _, _, value, _ in figures:
+        for value in values:
             value(taken)
         after = Round(program, env)("floor", "hot")
         if not 0.8 <= before / after <= 1.25 and moved < rounds:
@@ -234,16 +244,21 @@ def main():
     if arguments.rounds < 8:
         parser.error("--rounds takes 8 or more")
     figures = [figure for figure in FIGURES if arguments.only in figure[0]]
-    if not figures and not arguments.only.startswith("beside"):
+    notes = [note for note in NOTES if arguments.only in note[0]]
+    if not figures and not notes and not arguments.only.startswith("beside"):
         parser.error(f"no figure's name holds {arguments.only!r}")
     beside = judge_beside(os.environ.get("PRONY", arguments.prony), arguments.only)
-    if not figures:
+    if not figures and not notes:
         return 3 if beside is None else int(beside)
-    kept, lines, moved = measure(arguments.program, arguments.rounds, figures)
+    kept, lines, moved = measure(arguments.program, arguments.rounds,
+                                 [figure[3] for figure in figures] + [note[1] for note in notes])
     print(f"# line RT {min(lines):.0f} to {max(lines):.0f} ns; {moved} rounds repeated because it moved by over 25%")
     print("# submit, hot, idle: caller on the first PU, one worker on the second; the others: workers on both, the caller "
           "shares the first and runs no task")
     missed = [judge(figure, kept, lines) for figure in figures]
+    for name, values, text in notes:
+        middle = [statistics.median(column) for column in zip(*(values(taken) for taken in kept))]
+        print(f"# {name}: {text.format(*middle)}")
     if arguments.peers:
         cross_check(arguments.peers, kept)
     return 1 if any(missed) or beside else 3 if beside is None else 0

@@ -49,6 +49,38 @@ static double omp_submit(void)
     return median(rate, 5);
 }
 
+/* Deferred tasks that the caller runs in its taskwait; the other thread is held meanwhile. */
+static double omp_helped(void)
+{
+    double ns[51];
+    for (int round = -5; round < 51; round++) {
+        uint32_t open = 0, held = 0;
+#pragma omp parallel shared(open, held)
+        if (omp_get_thread_num() == 1) {
+            __atomic_store_n(&held, 1, __ATOMIC_RELEASE);
+            while (__atomic_load_n(&open, __ATOMIC_ACQUIRE) == 0)
+                prony_pause();
+        } else {
+            uint64_t begun;
+            while (__atomic_load_n(&held, __ATOMIC_ACQUIRE) == 0)
+                prony_pause();
+            for (int i = 0; i < HELPED; i++) {
+#pragma omp task firstprivate(i, round)
+                __atomic_store_n(&answers[i], (uint64_t)(round + i), __ATOMIC_RELEASE);
+            }
+            begun = prony_now_ns();
+#pragma omp taskwait
+            if (round >= 0)
+                ns[round] = (double)(prony_now_ns() - begun) / HELPED;
+            __atomic_store_n(&open, 1, __ATOMIC_RELEASE);
+        }
+        for (int i = 0; i < HELPED; i++)
+            if (answers[i] != (uint64_t)(int64_t)(i + round))
+                fail("a wrong result");
+    }
+    return median(ns, 51);
+}
+
 static void omp_once(void *context, int number)
 {
     (void)context;
@@ -118,6 +150,8 @@ double measure_omp(const char *metric)
         value = trip_ns(omp_once, NULL, GAPS, 1000000, &cores);
         return strcmp(metric, "idle-cpu") == 0 ? cores : value;
     }
+    if (strcmp(metric, "helped") == 0)
+        return omp_helped();
     if (strcmp(metric, "copy") == 0)
         return omp_copy();
     if (strncmp(metric, "grain-", 6) == 0)

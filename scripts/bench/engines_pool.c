@@ -2,6 +2,7 @@
 #include "engines.h"
 
 #include <prony/pool.h>
+#include <prony/sync.h>
 #include <time.h>
 
 struct place {
@@ -33,6 +34,14 @@ static int k_copy(struct prony_worker *worker, const struct prony_task *task)
     memcpy(prony_at(worker, task->out.off), prony_at(worker, task->in.off), task->in.len);
     return 0;
 }
+/* Holds the worker until the gate, the first word of the data, is open. */
+static int k_gate(struct prony_worker *worker, const struct prony_task *task)
+{
+    const uint32_t *gate = prony_at(worker, task->out.off);
+    while (__atomic_load_n(gate, __ATOMIC_ACQUIRE) == 0)
+        prony_pause();
+    return 0;
+}
 static int k_bind(struct prony_worker *worker, const struct prony_task *task)
 {
     struct place place;
@@ -40,9 +49,10 @@ static int k_bind(struct prony_worker *worker, const struct prony_task *task)
     bind_to(place.pu[worker->index]);
     return 0;
 }
-enum { EMPTY, SQUARE, SPIN, COPYING, BIND };
+enum { EMPTY, SQUARE, SPIN, COPYING, BIND, GATE };
 static const struct prony_kernel kernels[] = {{"empty", k_empty}, {"square", k_square}, {"spin", k_spin},
-                                              {"copy", k_copy},   {"bind", k_bind},     {NULL, NULL}};
+                                              {"copy", k_copy},   {"bind", k_bind},     {"gate", k_gate},
+                                              {NULL, NULL}};
 
 struct bench {
     struct prony_ground ground;
@@ -146,6 +156,53 @@ static void pool_once(void *context, int number)
     check(prony_pool_wait(bench->pool, &future, 1, 1, -1), "cannot wait");
 }
 
+static double pool_helped(struct bench *bench)
+{
+    double ns[51];
+    uint32_t *gate = (uint32_t *)(void *)(bench->ground.arena.base + bench->ground.data.off);
+    const struct prony_future *held = (const void *)(bench->ground.arena.base + future_at(bench, HELPED));
+    struct prony_task task[HELPED + 1] = {0};
+    for (int i = 0; i <= HELPED; i++)
+        task[i] = (struct prony_task){
+            .ref = {1, i < HELPED ? EMPTY : GATE}, .out = bench->ground.data, .future = future_at(bench, i)};
+    for (int round = -5; round < 51; round++) {
+        uint64_t begun, value, wrong = 0;
+        __atomic_store_n(gate, 0, __ATOMIC_RELEASE);
+        check(prony_pool_submit(bench->pool, &task[HELPED], 1), "cannot submit");
+        while (prony_future_phase(held) != PRONY_RUNNING)
+            prony_pause();
+        for (int i = 0; i < HELPED; i++)
+            task[i].lo = i + round;
+        check(prony_pool_submit(bench->pool, task, HELPED), "cannot submit");
+        begun = prony_now_ns();
+        for (int i = 0; i < HELPED; i++) {
+            check(prony_pool_help(bench->pool, &task[i], &value, -1), "cannot help");
+            wrong |= value ^ (uint64_t)task[i].lo;
+        }
+        if (round >= 0)
+            ns[round] = (double)(prony_now_ns() - begun) / HELPED;
+        __atomic_store_n(gate, 1, __ATOMIC_RELEASE);
+        check(prony_pool_help(bench->pool, &task[HELPED], NULL, -1), "cannot wait");
+        if (wrong != 0)
+            fail("a wrong result");
+    }
+    return median(ns, 51);
+}
+
+/* The wait policy that the metric wait-POLICY names. */
+static enum prony_idle idle_of(const char *metric)
+{
+    if (strncmp(metric, "wait-", 5) != 0 || strncmp(metric + 5, "adaptive", 8) == 0)
+        return PRONY_IDLE_ADAPTIVE;
+    return strncmp(metric + 5, "spin", 4) == 0 ? PRONY_IDLE_SPIN : PRONY_IDLE_PARK;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t length = strlen(text), last = strlen(end);
+    return length >= last && strcmp(text + length - last, end) == 0;
+}
+
 static double pool_life(struct bench *bench)
 {
     double ns[LIVES];
@@ -215,16 +272,21 @@ double measure_pool(int processes, const char *metric)
     struct bench bench;
     double value, cores;
     const bool life = strcmp(metric, "life") == 0;
-    const bool one = strcmp(metric, "submit") == 0 || strcmp(metric, "hot") == 0 || strncmp(metric, "idle", 4) == 0;
+    const bool idle = strncmp(metric, "idle", 4) == 0 || strncmp(metric, "wait-", 5) == 0;
+    const bool one =
+        idle || strcmp(metric, "submit") == 0 || strcmp(metric, "hot") == 0 || strcmp(metric, "helped") == 0;
     if (!life)
         bind_to(first_pu);
     ground_make(&bench, staff, one ? 1 : 2, 16 * ITEMS);
+    bench.policy.idle = idle_of(metric);
     if (life) {
         bench.ground.setup.pus = NULL;
         bench.ground.setup.caller_pu = -1;
         return pool_life(&bench);
     }
     pool_open(&bench);
+    if (processes && one)
+        worker_pid = ((struct prony_slot *)(void *)(bench.ground.arena.base + bench.ground.setup.slots.off))->pid;
     if (strcmp(metric, "submit") == 0)
         value = pool_submit(&bench);
     else if (strcmp(metric, "map") == 0)
@@ -233,9 +295,11 @@ double measure_pool(int processes, const char *metric)
         value = trip_ns(pool_once, &bench, TRIPS, 0, &cores);
     else if (strcmp(metric, "copy") == 0)
         value = pool_copy(&bench);
-    else if (strncmp(metric, "idle", 4) == 0) {
+    else if (strcmp(metric, "helped") == 0)
+        value = pool_helped(&bench);
+    else if (idle) {
         value = trip_ns(pool_once, &bench, GAPS, 1000000, &cores);
-        if (strcmp(metric, "idle-cpu") == 0)
+        if (ends_with(metric, "-cpu"))
             value = cores;
     } else if (strncmp(metric, "grain-", 6) == 0)
         value = pool_grain(&bench, atof(metric + 6), 0);

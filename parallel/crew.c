@@ -103,6 +103,10 @@ static void live(struct prony_body *me, unsigned index, unsigned generation)
     me->yields = me->crew->crowded || prony_crew_beside(me->crew, index);
     if (setup->started != NULL)
         code = setup->started(&me->worker);
+    if (code == 0 && me->crew->policy.initializer != NULL)
+        code = me->crew->policy.initializer(&me->worker, me->crew->policy.context);
+    if (code > 0) /* no code, and must not be taken for a phase */
+        code = -EINVAL;
     if (code == 0) {
         me->crew->trade->arrive(me);
         say(me, 1);
@@ -221,7 +225,8 @@ static bool all_ready(void *context, bool sleep)
 
 static int await_ready(struct prony_crew *crew, struct prony_error *error)
 {
-    int code = prony_crew_await(crew, all_ready, crew, prony_deadline(START_NS));
+    const int64_t limit_ns = crew->policy.initializer == NULL ? START_NS : -1; /* what that takes is the program's */
+    int code = prony_crew_await(crew, all_ready, crew, prony_deadline(limit_ns));
     if (code != 0)
         return prony_fail(error, code, "a worker did not start: %s", strerrordesc_np(-code));
     for (unsigned i = 0; i < crew->workers; i++) {
@@ -283,7 +288,8 @@ int prony_crew_open(struct prony_crew *crew, struct prony_error *error)
         if ((code = start(crew, i)) != 0)
             (void)prony_fail(error, code, "cannot start worker %u: %s", i, strerrordesc_np(-code));
     }
-    if (code == 0 && crew->setup->started != NULL) /* else nothing can fail any more, and work need not wait */
+    if (code == 0 && (crew->setup->started != NULL || crew->policy.initializer != NULL))
+        /* else nothing can fail any more, and work need not wait */
         code = await_ready(crew, error);
     for (unsigned i = 0; code != 0 && i < crew->workers; i++)
         prony_crew_kill(crew, i, true); /* nobody has work yet, and it may listen where no end is heard */

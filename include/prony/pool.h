@@ -28,6 +28,11 @@ struct prony_policy {
     /* After this many tasks (parts of a map: one task) a worker process ends and another takes its place, so that what
      * tasks leave behind does not pile up; 0: never. Threads leave nothing that their end would free: -EINVAL. */
     unsigned tasks_a_worker;
+    /* Run first in every new worker, in the worker itself, with `context` (by fork: a copy of what it points to); NULL:
+     * none. It fails: so does open, with its code. It fails in a worker that takes a dead one's place: the pool is broken,
+     * and what is submitted or waited for fails with that code. */
+    int (*initializer)(struct prony_worker *worker, void *context);
+    void *context;
 };
 
 struct prony_pool;

@@ -7,6 +7,7 @@
  *
  * It cannot time out: a region ends when its kernels do, and who watches the process is its timeout. The submit latency
  * is not measured, as tasks are deferred. The wait policy is read when the runtime loads; see env below. */
+#include <prony/future.h>
 #include <prony/plugin/engine.h>
 
 #include "base/clock.h"
@@ -35,7 +36,7 @@ struct openmp {
     struct prony_task *queue; /* deferred tasks */
     size_t queued, room;
     uint64_t life; /* tells the threads of an earlier engine */
-    bool times;    /* futures note when they were queued, begun and ended */
+    int times;     /* the futures of one task in so many note when they were queued, begun and ended; 0: none */
     bool passive;  /* idle threads block at once */
     char about[120];
 };
@@ -52,7 +53,8 @@ enum { AUTO, STATIC, DYNAMIC, GUIDED };
 static const struct prony_option options[] = {
     {"schedule", PRONY_CHOICE, "auto", 0, 0, schedules,
      "how chunks are dealt to threads; auto: one piece a thread (static), dynamic when a chunk is given"},
-    {"times", PRONY_BOOL, "no", 0, 0, NULL, "note when each task was queued, begun and ended (costs clock readings)"},
+    {"times", PRONY_INT, "0", 0, 1000000, NULL,
+     "note when one task in so many was queued, begun and ended (costs clock readings); 0: none"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -85,17 +87,18 @@ static void future_run(struct member *member, const struct prony_task *task)
     struct prony_future *future = prony_at(worker, task->future);
     uint32_t state = task->ticket << 2 | PRONY_QUEUED;
     uint64_t held = worker->slot->held;
-    bool times = ((struct openmp *)worker->engine)->times;
+    bool timed;
     if (!__atomic_compare_exchange_n(&future->state, &state, task->ticket << 2 | PRONY_RUNNING, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return;
+    timed = ((struct openmp *)worker->engine)->times != 0 && future->queued_ns != 0;
     worker->slot->held = task->future;
     future->worker = worker->index;
     future->generation = worker->generation;
-    if (times)
+    if (timed)
         future->begun_ns = prony_now_ns();
     future->status = member->started != 0 ? member->started : prony_task_run(worker, task);
-    if (times)
+    if (timed)
         future->ended_ns = future->done_ns = prony_now_ns();
     worker->slot->held = held;
     worker->slot->items += task->hi - task->lo;
@@ -108,7 +111,8 @@ static uint32_t future_queue(const struct openmp *openmp, struct prony_future *f
     uint32_t ticket = ((__atomic_load_n(&future->state, __ATOMIC_RELAXED) >> 2) + 1) & (UINT32_MAX >> 2);
     future->status = 0;
     future->begun_ns = future->ended_ns = future->done_ns = 0;
-    future->queued_ns = openmp->times ? prony_now_ns() : 0;
+    future->queued_ns =
+        prony_future_timed(openmp->times, ticket + (uint32_t)((uintptr_t)future / sizeof *future)) ? prony_now_ns() : 0;
     __atomic_store_n(&future->state, ticket << 2 | PRONY_QUEUED, __ATOMIC_RELEASE);
     return ticket;
 }
@@ -161,7 +165,7 @@ static int openmp_open(const struct prony_setup *setup, void **handle, struct pr
     memset(openmp->members, 0, setup->workers * sizeof(struct member));
     openmp->setup = setup;
     openmp->life = ++lives;
-    openmp->times = setup->params != NULL && prony_param_int(setup->params, "times") != 0;
+    openmp->times = setup->params == NULL ? 0 : (int)prony_param_int(setup->params, "times");
     openmp->passive = policy != NULL && (policy[0] == 'p' || policy[0] == 'P');
     (void)snprintf(openmp->about, sizeof openmp->about, "%s, OpenMP %d, wait policy %s",
 #ifdef __clang__

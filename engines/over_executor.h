@@ -11,7 +11,8 @@ static const char *const idle_choices[] = {"spin", "adaptive", "park", NULL};
 static const struct prony_option options[] = {
     {"wait", PRONY_CHOICE, "adaptive", 0, 0, idle_choices,
      "idle workers: keep looking, look 50 us and sleep, or sleep at once"},
-    {"times", PRONY_BOOL, "no", 0, 0, NULL, "note when each task was queued, begun and ended (costs clock readings)"},
+    {"times", PRONY_INT, "0", 0, 1000000, NULL,
+     "note when one task in so many was queued, begun and ended (costs clock readings); 0: none"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -20,7 +21,7 @@ static inline struct prony_policy policy_of(const struct prony_params *params, e
     struct prony_policy policy = {.staff = staff, .idle = PRONY_IDLE_ADAPTIVE};
     if (params != NULL) {
         policy.idle = (enum prony_idle)prony_param_int(params, "wait");
-        policy.times = prony_param_int(params, "times") != 0;
+        policy.times = (int)prony_param_int(params, "times");
     }
     return policy;
 }

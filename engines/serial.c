@@ -1,5 +1,6 @@
 /* serial: the caller runs everything itself, in order. The floor of every speed-up. Not measured: any handing over,
  * since there is none; submit runs the task at once. */
+#include <prony/future.h>
 #include <prony/plugin/engine.h>
 
 #include "base/clock.h"
@@ -14,7 +15,8 @@ struct serial {
 };
 
 static const struct prony_option options[] = {
-    {"times", PRONY_BOOL, "no", 0, 0, NULL, "note when each task was queued, begun and ended (costs clock readings)"},
+    {"times", PRONY_INT, "0", 0, 1000000, NULL,
+     "note when one task in so many was queued, begun and ended (costs clock readings); 0: none"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -22,12 +24,13 @@ static void run(struct serial *serial, struct prony_worker *worker, const struct
 {
     struct prony_future *future = prony_at(worker, task->future);
     const uint32_t ticket = ++serial->ticket << 2;
-    future->queued_ns = future->begun_ns = serial->times ? prony_now_ns() : 0;
+    const bool timed = prony_future_timed(serial->times, serial->ticket);
+    future->queued_ns = future->begun_ns = timed ? prony_now_ns() : 0;
     future->worker = 0;
     future->generation = worker->generation;
     __atomic_store_n(&future->state, ticket | PRONY_RUNNING, __ATOMIC_RELAXED);
     future->status = prony_task_run(worker, task);
-    future->ended_ns = future->done_ns = serial->times ? prony_now_ns() : 0;
+    future->ended_ns = future->done_ns = timed ? prony_now_ns() : 0;
     worker->slot->items++;
     __atomic_store_n(&future->state, ticket | PRONY_DONE, __ATOMIC_RELEASE);
 }
@@ -73,7 +76,7 @@ static int serial_open(const struct prony_setup *setup, void **handle, struct pr
     serial->worker.slot->items = 0;
     serial->worker.engine = serial;
     serial->worker.ops = &ops;
-    serial->times = setup->params != NULL && prony_param_int(setup->params, "times") != 0;
+    serial->times = setup->params == NULL ? 0 : (int)prony_param_int(setup->params, "times");
     *handle = serial;
     return 0;
 }

@@ -81,6 +81,7 @@ void prony_board_lay(struct prony_board *board, const struct prony_cell *cell, c
     board->area =
         take(&top, cell->engine->area == NULL ? 0 : cell->engine->area(&cell->engine_params, cell->workers), PAGE);
     board->futures = take(&top, cell->need.futures * sizeof(struct prony_future), PAGE);
+    board->times = take(&top, prony_cell_times(cell) == 0 ? 0 : sizeof(struct prony_task_times), PAGE);
     board->data = take(&top, cell->need.bytes, PAGE);
     if (method->profiled)
         lay_profile(board, &top);

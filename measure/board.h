@@ -2,7 +2,7 @@
  * read by the host, by its workers and by foreign images (CPython) that map the arena.
  *
  *   [board][PUs][victims][channel ends][event names][slots][values][own: histogram and scratch, one a worker]
- *   [engine's area][futures][data][trail, timelines, stacks: only of a profiled launch]
+ *   [engine's area][futures][times][data][trail, timelines, stacks: only of a profiled launch]
  *
  * Each part starts on a page of its own where workers write it, so that first touch decides its memory node. */
 #ifndef PRONY_MEASURE_BOARD_H
@@ -30,6 +30,7 @@ struct prony_board {
     struct prony_span own;
     uint64_t own_stride;
     struct prony_span area, futures, data;
+    struct prony_span times;                 /* struct prony_task_times; length 0: they were not asked for */
     struct prony_span trail;                 /* struct prony_trail; length 0: this launch is not profiled */
     struct prony_span timelines;             /* one a worker and one for the caller */
     uint64_t timeline_stride, notes;         /* notes: the room of each */

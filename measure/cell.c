@@ -22,6 +22,13 @@ const char *prony_outcome_name(enum prony_outcome outcome)
     return outcome <= PRONY_INTERRUPTED ? names[outcome] : "unknown";
 }
 
+int64_t prony_cell_times(const struct prony_cell *cell)
+{
+    if (cell->workload->shape != PRONY_TASKS || prony_option_find(cell->engine->head.options, "times") == NULL)
+        return 0;
+    return prony_param_int(&cell->engine_params, "times");
+}
+
 void prony_cell_free(struct prony_cell *cell)
 {
     free(cell->id);
@@ -38,6 +45,7 @@ void prony_cell_free(struct prony_cell *cell)
         free(cell->who[i].values);
     free(cell->who);
     free(cell->latency);
+    free(cell->times);
     free(cell->profile.who);
     free(cell->profile.stem);
     memset(cell, 0, sizeof *cell);

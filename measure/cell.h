@@ -11,6 +11,8 @@
 #include "stats/steady.h"
 #include "topology/topology.h"
 
+#include <prony/histogram.h>
+
 enum prony_outcome { PRONY_PENDING, PRONY_OK, PRONY_FAILED, PRONY_SKIPPED, PRONY_INTERRUPTED };
 /* "pending", "ok", "failed", "skipped", "interrupted". */
 const char *prony_outcome_name(enum prony_outcome outcome);
@@ -39,6 +41,11 @@ struct prony_visit {
     uint64_t phases_ns[7]; /* medians over the samples of bench->ns[1..7] */
     uint64_t cpu_ns;       /* gangs: CPU time of all roles in the timed parts of its samples; 0: not taken */
     struct prony_disturbed disturbed;
+};
+
+/* How long tasks waited in a queue, and how long they ran. */
+struct prony_task_times {
+    struct prony_histogram wait, run;
 };
 
 /* What a worker counted over all measured samples, by event: same order as prony_method.events. */
@@ -104,15 +111,19 @@ struct prony_cell {
     struct prony_visit *visits;
     struct prony_cell_worker *who;   /* `workers` of them; NULL: it never opened */
     struct prony_histogram *latency; /* measured operations of PRONY_PER_OP workloads; NULL: none */
-    uint64_t counted_samples;        /* that the workers' values are sums over */
-    int64_t counted_repeats;         /* in each of them; 0: `repeats` */
-    int64_t verified;                /* samples whose answer was checked and right */
-    int64_t measured_samples;        /* of all visits */
-    int64_t shortfall, reordered;    /* of a channel that loses: items missing, messages out of order, in those */
-    double counter_read_ns;          /* median cost of one read in a worker; NaN: nothing read */
-    uint64_t spent_ns;               /* wall time given to the cell */
-    struct prony_digest profile;     /* with method.profile */
+    struct prony_task_times *times; /* of submitted tasks, of the last repetition of each sample; NULL: not asked for */
+    uint64_t counted_samples;       /* that the workers' values are sums over */
+    int64_t counted_repeats;        /* in each of them; 0: `repeats` */
+    int64_t verified;               /* samples whose answer was checked and right */
+    int64_t measured_samples;       /* of all visits */
+    int64_t shortfall, reordered;   /* of a channel that loses: items missing, messages out of order, in those */
+    double counter_read_ns;         /* median cost of one read in a worker; NaN: nothing read */
+    uint64_t spent_ns;              /* wall time given to the cell */
+    struct prony_digest profile;    /* with method.profile */
 };
+
+/* The times of one task in how many are wanted (the engine's option `times`); 0: of none. */
+int64_t prony_cell_times(const struct prony_cell *cell);
 
 /* Parameters of a cell that belong to no plug-in, set as -p chunk= and -p repeats=. `chunk`, the first, is for maps. */
 extern const struct prony_option prony_cell_options[];

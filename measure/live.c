@@ -126,6 +126,8 @@ static int make_room(struct prony_cell *cell, const struct prony_method *method,
     if (cell->latency == NULL && cell->workload->clock == PRONY_PER_OP &&
         (cell->latency = calloc(1, sizeof *cell->latency)) == NULL)
         return prony_fail(error, -ENOMEM, "no memory for a histogram");
+    if (cell->times == NULL && prony_cell_times(cell) != 0 && (cell->times = calloc(1, sizeof *cell->times)) == NULL)
+        return prony_fail(error, -ENOMEM, "no memory for two histograms");
     return 0;
 }
 
@@ -223,6 +225,11 @@ static void take_over_workers(struct prony_live *live, struct prony_visit *visit
             prony_histogram_add(cell->latency,
                                 (const struct prony_histogram *)(const void *)(live->client.arena.base +
                                                                                board->own.off + i * board->own_stride));
+    }
+    if (cell->times != NULL && board->times.len != 0) {
+        const struct prony_task_times *times = (const void *)(live->client.arena.base + board->times.off);
+        prony_histogram_add(&cell->times->wait, &times->wait);
+        prony_histogram_add(&cell->times->run, &times->run);
     }
     cell->caller_share = all == 0 ? NAN : helps ? (double)cell->who[0].items / (double)all : 0;
 }

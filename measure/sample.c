@@ -136,6 +136,26 @@ void prony_host_warm(struct prony_host *host, const struct prony_order *order, s
     prony_host_park(host);
 }
 
+/* Where the times of this visit's tasks are gathered; NULL: they were not asked for. */
+static struct prony_task_times *times_of(const struct prony_host *host)
+{
+    const struct prony_board *board = (const struct prony_board *)(const void *)host->arena.base;
+    return board->times.len == 0 ? NULL : (struct prony_task_times *)(void *)(host->arena.base + board->times.off);
+}
+
+/* What the futures say after a sample: of its last repetition, and of the tasks that were timed. */
+static void gather_times(const struct prony_host *host)
+{
+    struct prony_task_times *times = times_of(host);
+    const struct prony_future *future = (const void *)(host->arena.base + host->bench.futures.off);
+    for (uint64_t i = 0; times != NULL && i < host->need.futures; i++)
+        if (future[i].queued_ns != 0 && future[i].begun_ns >= future[i].queued_ns &&
+            future[i].ended_ns >= future[i].begun_ns) {
+            prony_histogram_record(&times->wait, future[i].begun_ns - future[i].queued_ns);
+            prony_histogram_record(&times->run, future[i].ended_ns - future[i].begun_ns);
+        }
+}
+
 /* Histograms and what the workers spent: of this visit alone. */
 static void clear_own(struct prony_host *host)
 {
@@ -143,6 +163,8 @@ static void clear_own(struct prony_host *host)
         uint64_t own = host->setup.own.off + i * host->setup.own_stride;
         memset(host->arena.base + own, 0, sizeof(struct prony_histogram) + sizeof(struct prony_usage));
     }
+    if (times_of(host) != NULL)
+        memset(times_of(host), 0, sizeof(struct prony_task_times));
 }
 
 /* Events that do not fit at once take turns, a visit each. */
@@ -174,6 +196,7 @@ void prony_host_visit(struct prony_host *host, const struct prony_order *order, 
     for (unsigned i = 0; i < samples; i++) {
         if (take(host, order->repeats, host->counting, &sample, &answer->error) != 0)
             return;
+        gather_times(host);
         answer->verified++;
         answer->shortfall += host->bench.shortfall;
         answer->reordered += host->bench.reordered;

@@ -138,7 +138,7 @@ void prony_carry_resolve(struct prony_carry *carry, unsigned index, const struct
     if (task->future != 0) {
         if (reply->ran == 0)
             return;
-        if (carry->crew.policy.times)
+        if (carry->crew.policy.times != 0 && prony_crew_future(&carry->crew, task->future)->queued_ns != 0)
             prony_crew_future(&carry->crew, task->future)->done_ns = prony_now_ns();
         (void)prony_future_end(&carry->crew, task->future, task->ticket & PRONY_TICKETS, PRONY_RUNNING, reply->status);
         return;

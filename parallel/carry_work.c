@@ -41,12 +41,13 @@ static int32_t run_task(struct prony_body *me, const struct prony_task *task)
     struct prony_future *future = prony_at(&me->worker, task->future);
     struct prony_slot *slot = me->worker.slot;
     const uint64_t top = me->worker.top;
+    const bool timed = me->crew->policy.times != 0 && future->queued_ns != 0;
     int32_t status;
-    if (me->crew->policy.times)
+    if (timed)
         future->begun_ns = prony_now_ns();
     status = prony_task_run(&me->worker, task);
     me->worker.top = top;
-    if (me->crew->policy.times)
+    if (timed)
         future->ended_ns = prony_now_ns();
     __atomic_store_n(&slot->items, slot->items + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&me->desk->turns, me->desk->turns + 1, __ATOMIC_RELEASE);

@@ -27,7 +27,7 @@ uint32_t prony_future_queue(struct prony_crew *crew, uint64_t off, uint32_t tick
     ticket &= PRONY_TICKETS;
     __atomic_store_n(&future->worker, PRONY_NOBODY, __ATOMIC_RELAXED);
     future->generation = 0;
-    future->queued_ns = crew->policy.times ? prony_now_ns() : 0;
+    future->queued_ns = prony_future_timed(crew->policy.times, ticket) ? prony_now_ns() : 0;
     future->begun_ns = future->ended_ns = future->done_ns = 0;
     __atomic_store_n(&future->state, mark | ticket << 2 | PRONY_QUEUED, __ATOMIC_RELEASE);
     return ticket;
@@ -64,13 +64,14 @@ void prony_future_run(struct prony_body *me, const struct prony_task *task)
     const uint64_t off = task->future, outer = future->outer;
     const uint32_t ticket = task->ticket & PRONY_TICKETS;
     const uint64_t top = me->worker.top;
+    const bool timed = me->crew->policy.times != 0 && future->queued_ns != 0;
     int64_t items = 1;
     int status;
-    if (me->crew->policy.times)
+    if (timed)
         future->begun_ns = prony_now_ns();
     status = prony_task_run(&me->worker, task);
     me->worker.top = top;
-    if (me->crew->policy.times)
+    if (timed)
         future->done_ns = future->ended_ns = prony_now_ns();
     if (off - me->crew->chunks.off < me->crew->chunks.len)
         items = status == 0 ? task->hi - task->lo : 0;

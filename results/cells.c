@@ -128,6 +128,16 @@ static json_t *latency_json(const struct prony_histogram *histogram)
     return NULL;
 }
 
+/* In the cell, when the times of tasks were asked for. */
+static int task_times_add(const struct prony_cell *cell, json_t *object)
+{
+    if (cell->times == NULL || cell->outcome == PRONY_FAILED)
+        return 0;
+    return json_object_set_new(object, "task_times",
+                               json_pack("{s:I, s:o, s:o}", "one_in", (json_int_t)prony_cell_times(cell), "wait",
+                                         latency_json(&cell->times->wait), "run", latency_json(&cell->times->run)));
+}
+
 static const char *status_name(uint32_t status)
 {
     static const char *const names[] = {"not tried",  "counted",     "not supported", "denied",
@@ -319,7 +329,7 @@ json_t *prony_cell_json(const struct prony_run *run, const struct prony_cell *ce
         "latency", latency_json(cell->outcome == PRONY_FAILED ? NULL : cell->latency), "caller_pu",
         pu_json(cell->caller_pu), "caller_share", prony_json_real(cell->caller_share), "counters",
         counters_json(run, cell), "verified", (json_int_t)cell->verified, "spent_ns", prony_json_count(cell->spent_ns));
-    if (what != NULL && figures != NULL && json_object_update(what, figures) == 0 &&
+    if (what != NULL && figures != NULL && json_object_update(what, figures) == 0 && task_times_add(cell, what) == 0 &&
         profile_add(run, cell, what) == 0) {
         json_decref(figures);
         return what;

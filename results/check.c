@@ -93,11 +93,11 @@ static int stats_check(const json_t *cell, const char *id, struct prony_list *fi
     return code;
 }
 
-static int latency_check(const json_t *cell, const char *id, struct prony_list *findings)
+static int latency_check(const json_t *latency, const char *id, struct prony_list *findings)
 {
     static const char *const names[] = {"p50", "p90", "p99", "p99.9", "p99.99"};
     static const double tails[] = {0.5, 0.1, 0.01, 0.001, 0.0001};
-    const json_t *latency = json_object_get(cell, "latency"), *bucket;
+    const json_t *bucket;
     double count = prony_json_number(latency, "count"), before = 0, sum = 0;
     size_t i;
     int code = 0;
@@ -174,7 +174,9 @@ static int cell_check(const json_t *cell, const char *id, bool imported, struct 
         code |= find(findings, "%s: ok, but no answer was verified", id);
     code |= visits_check(cell, id, findings);
     code |= ok ? stats_check(cell, id, findings) | placement_check(cell, id, findings) : 0;
-    code |= latency_check(cell, id, findings);
+    code |= latency_check(json_object_get(cell, "latency"), id, findings);
+    code |= latency_check(json_object_get(json_object_get(cell, "task_times"), "wait"), id, findings);
+    code |= latency_check(json_object_get(json_object_get(cell, "task_times"), "run"), id, findings);
     return code | counters_check(cell, id, findings);
 }
 

@@ -27,6 +27,12 @@ static inline bool prony_future_cancelled(const struct prony_future *future)
     return prony_future_done(future) && future->status == -ECANCELED;
 }
 
+/* Is this use of a future the one in `one_in` whose times are noted? By its ticket, without the rhythm of who submits. */
+static inline bool prony_future_timed(int one_in, uint32_t ticket)
+{
+    return one_in == 1 || (one_in > 1 && (ticket * 2654435761u >> 8) % (uint32_t)one_in == 0);
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -24,7 +24,7 @@ enum prony_idle { PRONY_IDLE_SPIN, PRONY_IDLE_ADAPTIVE, PRONY_IDLE_PARK };
 struct prony_policy {
     enum prony_staff staff;
     enum prony_idle idle;
-    int times; /* 1: futures carry times, at the price of three clock readings a task */
+    int times; /* the futures of one task in so many carry times, at the price of three clock readings; 0: of none */
     /* After this many tasks (parts of a map: one task) a worker process ends and another takes its place, so that what
      * tasks leave behind does not pile up; 0: never. Threads leave nothing that their end would free: -EINVAL. */
     unsigned tasks_a_worker;

@@ -72,6 +72,36 @@ static void head_say(FILE *out, const struct prony_report *report, const struct 
         (void)fprintf(out, "> **%s**\n\n", trouble);
 }
 
+/* How long tasks waited and ran, where that was asked for. */
+static void tasks_say(const struct prony_view *view, FILE *out)
+{
+    static const char *const parts[] = {"wait", "run"}, *const points[] = {"p50", "p99", "max"};
+    bool any = false;
+    char text[32];
+    for (unsigned i = 0; i < view->count; i++) {
+        const struct prony_view_cell *cell = &view->cell[view->order[i]];
+        const json_t *times = json_object_get(cell->json, "task_times");
+        if (times == NULL)
+            continue;
+        if (!any)
+            (void)fputs("\n## How long tasks waited and ran\n\n| workload | engine | workers | timed | wait p50 | wait "
+                        "p99 | longest wait | run p50 | run p99 | longest run |\n| --- | --- | ---: | ---: | ---: | "
+                        "---: | ---: | ---: | ---: | ---: |\n",
+                        out);
+        any = true;
+        (void)fputs("| ", out);
+        cell_say(out, view->group[cell->group].label);
+        (void)fputs(" | ", out);
+        cell_say(out, cell->series);
+        (void)fprintf(out, " | %u | %.0f |", cell->workers, prony_json_number(json_object_get(times, "wait"), "count"));
+        for (unsigned k = 0; k < 6; k++) {
+            double value = prony_json_number(json_object_get(times, parts[k / 3]), points[k % 3]);
+            (void)fprintf(out, " %s |", isnan(value) ? "-" : prony_text_of_ns(value, text, sizeof text));
+        }
+        (void)fputs("\n", out);
+    }
+}
+
 int prony_report_markdown(const struct prony_report *report, FILE *out)
 {
     struct prony_view view;
@@ -98,6 +128,7 @@ int prony_report_markdown(const struct prony_report *report, FILE *out)
             row_say(out, prony_view_at(&view, &view.group[g], c));
     }
     prony_markdown_beside(out, &view);
+    tasks_say(&view, out);
     (void)fputs("\nTime is that of one repetition: the median over visits, with a distribution-free interval.\n", out);
     if (json_array_size(json_object_get(json_object_get(report->root, "plan"), "notes")) > 0)
         (void)fputs("\n## Notes\n\n", out);

@@ -246,6 +246,7 @@ int prony_report_page(const struct prony_report *report, const char *plots_folde
     prony_page_roofline(out, &view);
     plots_part(out, plots_folder, plots);
     prony_page_cells(out, &view);
+    prony_page_task_times(out, &view);
     prony_page_profile(out, report, &view);
     prony_page_unmeasured(out, &view);
     prony_page_disturbed(out, report, &view);

@@ -14,6 +14,7 @@ void prony_page_open(FILE *out, const char *title);
 void prony_page_close(FILE *out);
 
 void prony_page_cells(FILE *out, const struct prony_view *view);
+void prony_page_task_times(FILE *out, const struct prony_view *view);
 void prony_page_unmeasured(FILE *out, const struct prony_view *view);
 void prony_page_disturbed(FILE *out, const struct prony_report *report, const struct prony_view *view);
 /* What the doctor found on the machine, when the report has it. */

@@ -114,6 +114,45 @@ void prony_page_cells(FILE *out, const struct prony_view *view)
     (void)fputs("</tbody></table></div>\n", out);
 }
 
+/* How long tasks waited and ran, in the cells that were asked for it. */
+void prony_page_task_times(FILE *out, const struct prony_view *view)
+{
+    static const char *const parts[] = {"wait", "run"}, *const points[] = {"p50", "p99", "max"};
+    char text[32];
+    bool any = false;
+    for (unsigned i = 0; i < view->count; i++) {
+        const struct prony_view_cell *cell = &view->cell[view->order[i]];
+        const json_t *times = json_object_get(cell->json, "task_times");
+        if (times == NULL)
+            continue;
+        if (!any)
+            (void)fputs(
+                "<h2 id=tasks>How long tasks waited and ran</h2>\n<p>Of submitted tasks, of the last repetition "
+                "of each sample. Reading the clock costs time, so rates of these cells are not to be compared "
+                "with others.</p>\n<div class=scroll><table class=sorts><thead><tr><th>workload</th><th>engine"
+                "</th><th class=n>workers</th><th class=n>timed</th><th class=n>wait p50</th><th class=n>wait "
+                "p99</th><th class=n>longest wait</th><th class=n>run p50</th><th class=n>run p99</th><th "
+                "class=n>longest run</th></tr></thead><tbody>\n",
+                out);
+        any = true;
+        (void)fputs("<tr><td class=label>", out);
+        prony_html(out, view->group[cell->group].label);
+        (void)fputs("</td><td class=label>", out);
+        prony_html(out, cell->series);
+        (void)fprintf(out, "</td><td class=n data-v=\"%u\">%u</td>", cell->workers, cell->workers);
+        number_open(out, prony_json_number(json_object_get(times, "wait"), "count"));
+        (void)fprintf(out, "%.0f</td>", prony_json_number(json_object_get(times, "wait"), "count"));
+        for (unsigned k = 0; k < 6; k++) {
+            double value = prony_json_number(json_object_get(times, parts[k / 3]), points[k % 3]);
+            number_open(out, value);
+            (void)fprintf(out, "%s</td>", isfinite(value) ? prony_text_of_ns(value, text, sizeof text) : "");
+        }
+        (void)fputs("</tr>\n", out);
+    }
+    if (any)
+        (void)fputs("</tbody></table></div>\n", out);
+}
+
 /* Cells that share a status and a reason share a row, so that "needs SMT" is said once. */
 static json_t *by_reason(const struct prony_view *view)
 {

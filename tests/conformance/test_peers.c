@@ -113,7 +113,7 @@ static void test_workers(void **state)
 static void check_tasks(const char *engine)
 {
     static const char *const params[] = {"items", "500", NULL};
-    static const char *const times[] = {"times", "yes", NULL};
+    static const char *const times[] = {"times", "1", NULL};
     struct bed bed;
     int64_t items = 0;
     bed_make(&bed, engine, "empty", 2, strcmp(engine, "openmp") == 0 ? times : NULL, params);

@@ -130,7 +130,25 @@ static int nothing(struct prony_worker *worker, const struct prony_task *task)
     return 0;
 }
 
-static const struct prony_kernel kernels[] = {{"nothing", nothing}, {NULL, NULL}};
+/* Holds the worker until the first word of the data is set. */
+static int held(struct prony_worker *worker, const struct prony_task *task)
+{
+    const uint32_t *gate = prony_at(worker, task->out.off);
+    while (__atomic_load_n(gate, __ATOMIC_SEQ_CST) == 0)
+        (void)usleep(100);
+    return 0;
+}
+
+static int spin(struct prony_worker *worker, const struct prony_task *task)
+{
+    const uint64_t end = prony_now_ns() + 2000;
+    (void)worker, (void)task;
+    while (prony_now_ns() < end)
+        ;
+    return 0;
+}
+
+static const struct prony_kernel kernels[] = {{"nothing", nothing}, {"held", held}, {"spin", spin}, {NULL, NULL}};
 
 static int refuse_start(struct prony_worker *worker)
 {
@@ -191,6 +209,63 @@ static void futures_carry_times(void **state)
         else
             assert_true(future->queued_ns == 0 && future->begun_ns == 0 && future->done_ns == 0);
         assert_int_equal(prony_pool_close(pool, 1, -1), 0);
+        prony_ground_free(&ground);
+    }
+}
+
+/* One worker is held until all are queued, so each waits at least as long as all before it run; only the times of one in
+ * so many are noted, and which is known from their tickets. */
+static void queue_waits_add_up(void **state)
+{
+    enum { TASKS = 250 };
+    (void)state;
+    for (unsigned way = 0; way < 8; way++) {
+        const int one_in = way % 2 == 0 ? 1 : 5;
+        const bool executor = way / 2 % 2 != 0;
+        struct prony_error error = {0, ""};
+        struct prony_wish wish = {1, executor ? prony_executor_area(1) : prony_pool_area(1), 64, TASKS};
+        struct prony_policy policy = {
+            .staff = (enum prony_staff)(way / 4), .idle = PRONY_IDLE_ADAPTIVE, .times = one_in};
+        struct prony_pool *pool = NULL;
+        struct prony_executor *executors = NULL;
+        struct prony_ground ground;
+        struct prony_task tasks[TASKS];
+        uint64_t futures[TASKS], ran_ns = 0;
+        uint32_t *gate;
+        unsigned timed = 0;
+        assert_int_equal(prony_ground_make(&ground, kernels, &wish, &error), 0);
+        gate = (uint32_t *)(void *)(ground.arena.base + ground.data.off);
+        for (unsigned i = 0; i < TASKS; i++) {
+            futures[i] = ground.futures.off + i * sizeof(struct prony_future);
+            tasks[i] = (struct prony_task){.ref = {1, i == 0 ? 1 : 2}, .out = ground.data, .future = futures[i]};
+        }
+        if (executor) {
+            assert_int_equal(prony_executor_open(&ground.setup, &policy, &executors, &error), 0);
+            assert_int_equal(prony_executor_submit(executors, tasks, TASKS), 0);
+        } else {
+            assert_int_equal(prony_pool_open(&ground.setup, &policy, &pool, &error), 0);
+            assert_int_equal(prony_pool_submit(pool, tasks, TASKS), 0);
+        }
+        __atomic_store_n(gate, 1, __ATOMIC_SEQ_CST);
+        if (executor)
+            assert_int_equal(prony_executor_wait(executors, futures, TASKS, TASKS, 60000000000), 0);
+        else
+            assert_int_equal(prony_pool_wait(pool, futures, TASKS, TASKS, 60000000000), 0);
+        for (unsigned i = 0; i < TASKS; i++) {
+            const struct prony_future *future = (const void *)(ground.arena.base + futures[i]);
+            assert_int_equal(future->queued_ns != 0, prony_future_timed(one_in, future->state >> 2 & 0x0fffffffu));
+            assert_int_equal(future->queued_ns != 0, future->begun_ns != 0);
+            assert_int_equal(future->queued_ns != 0, future->ended_ns != 0);
+            if (future->queued_ns == 0)
+                continue;
+            assert_true(i == 0 || future->begun_ns - future->queued_ns >= ran_ns);
+            ran_ns += i == 0 ? 0 : future->ended_ns - future->begun_ns;
+            timed++;
+        }
+        assert_true(one_in == 1 ? timed == TASKS : timed > TASKS / 10 && timed < TASKS / 3);
+        assert_true(ran_ns > 0);
+        assert_int_equal(prony_pool_close(pool, 1, -1), 0);
+        assert_int_equal(prony_executor_close(executors, 1, -1), 0);
         prony_ground_free(&ground);
     }
 }
@@ -295,6 +370,7 @@ int main(void)
         cmocka_unit_test(waits_are_limited),     cmocka_unit_test(openings_that_fail),
         cmocka_unit_test(futures_carry_times),   cmocka_unit_test(no_wake_is_lost),
         cmocka_unit_test(crowds_are_right),      cmocka_unit_test(workers_are_replaced),
+        cmocka_unit_test(queue_waits_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,7 @@ static void say(const char *who)
 
 int main(int argc, char **argv)
 {
-    const struct prony_start start = {PRONY_START_FORK, "add", {NULL, 0, NULL, 0}, 0};
+    const struct prony_start start = {PRONY_START_FORK, "add", {NULL, 0, NULL, 0}, 0, NULL};
     struct prony_error error = {0, ""};
     struct prony_process process;
     struct prony_arena arena;

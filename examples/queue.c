@@ -81,7 +81,8 @@ static int run(const struct prony_arena *arena, const struct order *order, unsig
         const struct prony_start start = {PRONY_START_SPAWN,
                                           started == 0 ? "produce" : "consume",
                                           {order, sizeof *order, fds, started == 0 ? 1 : 2},
-                                          1};
+                                          1,
+                                          NULL};
         code = prony_process_start(&processes[started], &start, error);
     }
     (void)close(results.fd[1]);

@@ -38,6 +38,7 @@ int prony_birth_send(int line, const struct prony_start *start, int extra)
     int fds[MOST];
     unsigned n = 0;
     (void)strncpy(born.entry, start->entry, sizeof born.entry - 1);
+    (void)strncpy(born.name, prony_birth_name(start), sizeof born.name - 1);
     if (extra >= 0)
         fds[n++] = extra;
     for (unsigned i = 0; i < born.nfds; i++)
@@ -105,11 +106,18 @@ prony_entry_fn *prony_entry_find(const char *name)
     return strcmp(name, PRONY_ENTRY_NOTHING) == 0 ? do_nothing : NULL;
 }
 
-int prony_birth_run(const char *entry, const struct prony_birth *birth, int parent)
+const char *prony_birth_name(const struct prony_start *start)
 {
-    prony_entry_fn *fn = prony_entry_find(entry);
-    if (fn == NULL || (parent != 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)))
+    return start->name != NULL ? start->name : start->entry;
+}
+
+int prony_birth_run(const struct born *born, const struct prony_birth *birth)
+{
+    prony_entry_fn *fn = prony_entry_find(born->entry);
+    const int guard = born->server != 0 ? born->server : born->parent;
+    if (fn == NULL || (born->daemon && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != guard)))
         return PRONY_EXIT_UNKNOWN;
+    prony_kin_born(born->name, born->daemon, born->parent, guard);
     return fn(birth) & 0xff;
 }
 
@@ -161,7 +169,7 @@ int prony_process_enter(int argc, char **argv, const struct prony_entry *entries
     } else {
         const struct prony_birth birth = {born.arg, born.bytes, born.fds, born.nfds};
         (void)close(BIRTH_LINE);
-        *exit_code = prony_birth_run(born.entry, &birth, born.daemon ? born.parent : 0);
+        *exit_code = prony_birth_run(&born, &birth);
     }
     return 1;
 }

@@ -109,7 +109,7 @@ static int give_birth(struct nursery *nursery, struct born *born)
 {
     struct answer answer = {make_room(nursery), 0};
     int pid = -1, pidfd = -1;
-    born->parent = getpid();
+    born->server = getpid();
     if (answer.code == 0 && (pid = fork()) < 0)
         answer.code = -errno;
     if (pid == 0)
@@ -178,7 +178,7 @@ int prony_nursery_serve(int line, int parent)
             return PRONY_EXIT_UNKNOWN;
         if (code == 1) {
             const struct prony_birth birth = {born.arg, born.bytes, born.fds, born.nfds};
-            return prony_birth_run(born.entry, &birth, born.daemon ? born.parent : 0);
+            return prony_birth_run(&born, &birth);
         }
     }
     free(nursery.children);

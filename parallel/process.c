@@ -30,14 +30,16 @@ static int watch(struct prony_process *process, struct prony_error *error)
 /* What stands in the buffers of stdio would be written twice. */
 static int start_by_fork(struct prony_process *process, const struct prony_start *start, struct prony_error *error)
 {
-    const int parent = getpid();
+    struct born born = {.daemon = start->daemon, .parent = getpid()};
     int pid;
+    (void)strncpy(born.entry, start->entry, sizeof born.entry - 1);
+    (void)strncpy(born.name, prony_birth_name(start), sizeof born.name - 1);
     (void)fflush(NULL);
     pid = fork();
     if (pid < 0)
         return prony_fail(error, -errno, "cannot fork: %s", strerrordesc_np(errno));
     if (pid == 0) {
-        int code = prony_birth_run(start->entry, &start->birth, start->daemon ? parent : 0);
+        int code = prony_birth_run(&born, &start->birth);
         (void)fflush(NULL);
         _exit(code);
     }
@@ -61,18 +63,8 @@ static int start_by_spawn(struct prony_process *process, const struct prony_star
     return code;
 }
 
-int prony_process_start(struct prony_process *process, const struct prony_start *start, struct prony_error *error)
+static int start_by(struct prony_process *process, const struct prony_start *start, struct prony_error *error)
 {
-    *process = (struct prony_process){.sentinel = -1, .line = -1};
-    if (!prony_process_entered() && start->method != PRONY_START_FORK)
-        return prony_fail(error, -EINVAL, "main() must call prony_process_enter() before a process is started");
-    if (start->entry == NULL || prony_entry_find(start->entry) == NULL)
-        return prony_fail(error, -ENOENT, "there is no entry '%s'", start->entry == NULL ? "" : start->entry);
-    if (start->birth.bytes > PRONY_BIRTH_BYTES || start->birth.nfds > PRONY_BIRTH_FDS ||
-        strlen(start->entry) >= BIRTH_NAME)
-        return prony_fail(error, -EMSGSIZE,
-                          "an entry's name has up to 63 bytes, its argument %d, its descriptors are %d",
-                          PRONY_BIRTH_BYTES, PRONY_BIRTH_FDS);
     switch (start->method) {
     case PRONY_START_FORK:
         return start_by_fork(process, start, error);
@@ -82,6 +74,28 @@ int prony_process_start(struct prony_process *process, const struct prony_start 
         return prony_nursery_start(process, start, error);
     }
     return prony_fail(error, -EINVAL, "start method %d is none", (int)start->method);
+}
+
+int prony_process_start(struct prony_process *process, const struct prony_start *start, struct prony_error *error)
+{
+    int code;
+    *process = (struct prony_process){.sentinel = -1, .line = -1};
+    if (!prony_process_entered() && start->method != PRONY_START_FORK)
+        return prony_fail(error, -EINVAL, "main() must call prony_process_enter() before a process is started");
+    if (start->entry == NULL || prony_entry_find(start->entry) == NULL)
+        return prony_fail(error, -ENOENT, "there is no entry '%s'", start->entry == NULL ? "" : start->entry);
+    if (start->birth.bytes > PRONY_BIRTH_BYTES || start->birth.nfds > PRONY_BIRTH_FDS ||
+        strlen(start->entry) >= BIRTH_NAME || strlen(prony_birth_name(start)) >= PRONY_PROCESS_NAME)
+        return prony_fail(
+            error, -EMSGSIZE,
+            "names of an entry and a process have up to 63 bytes, its argument %d, its descriptors are %d",
+            PRONY_BIRTH_BYTES, PRONY_BIRTH_FDS);
+    if ((code = prony_kin_room()) != 0)
+        return prony_fail(error, code, "no memory for one more process");
+    (void)strncpy(process->name, prony_birth_name(start), sizeof process->name - 1);
+    if ((code = start_by(process, start, error)) == 0)
+        prony_kin_add(process);
+    return code;
 }
 
 /* A child of ours has ended: reaps it. */
@@ -142,6 +156,7 @@ int prony_process_close(struct prony_process *process)
         return 0;
     if (prony_process_is_alive(process))
         return -EBUSY;
+    prony_kin_drop(process);
     (void)close(process->sentinel);
     if (process->line >= 0)
         (void)close(process->line);

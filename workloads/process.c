@@ -40,7 +40,7 @@ static int one_thread(unsigned char given, int *code)
 
 static int one_process(enum prony_start_method method, unsigned char given, int *code)
 {
-    const struct prony_start start = {method, PRONY_ENTRY_NOTHING, {&given, 1, NULL, 0}, 0};
+    const struct prony_start start = {method, PRONY_ENTRY_NOTHING, {&given, 1, NULL, 0}, 0, NULL};
     struct prony_process process;
     int failed = prony_process_start(&process, &start, NULL);
     if (failed != 0)

@@ -25,6 +25,7 @@ extern "C" {
 
 #define PRONY_BIRTH_BYTES 16384 /* of an argument; more belongs into an arena */
 #define PRONY_BIRTH_FDS 16
+#define PRONY_PROCESS_NAME 64
 
 /* What an entry is given: a copy of the argument, and the descriptors in the order in which they were given along (by fork
  * at their numbers, else at new ones). */
@@ -54,6 +55,7 @@ struct prony_start {
     struct prony_birth birth; /* read before the start returns */
     int daemon; /* killed when its parent ends. By fork and spawn the kernel sees to it when the thread that started it
                    ends: start daemons from one that stays */
+    const char *name; /* up to 63 bytes; NULL: the entry's */
 };
 
 #define PRONY_EXIT_UNKNOWN 255 /* nobody was left to say */
@@ -65,6 +67,18 @@ struct prony_process {
     int line;      /* who tells the end of a forkserver's child; else -1 */
     int exit_code; /* when it has ended: 0 .. 255, or the negative number of the signal that ended it */
     int ended;     /* seen by join or alive */
+    char name[PRONY_PROCESS_NAME];
+};
+
+/* The process that asks. */
+struct prony_self {
+    int pid, daemon;
+    char name[PRONY_PROCESS_NAME]; /* "main" where prony did not start it */
+};
+
+struct prony_child {
+    int pid;
+    char name[PRONY_PROCESS_NAME];
 };
 
 /* First in main(). `entries` may be NULL. 1: this image was started to run an entry, which has been run: return `exit_code`. Else 0. */
@@ -80,6 +94,14 @@ int prony_process_terminate(struct prony_process *process);
 int prony_process_kill(struct prony_process *process);
 /* Frees what belongs to it. 0 or -EBUSY: it has not ended. */
 int prony_process_close(struct prony_process *process);
+
+const struct prony_self *prony_process_current(void);
+/* Who started this process: by forkserver, who asked for it. `sentinel` is readable once it has ended: poll it, do not
+ * close it. 0; -ENOENT: this process was not started by prony; -ESRCH: the parent ended before it was first asked for. */
+int prony_process_parent(int *pid, int *sentinel);
+/* The processes that this one started, did not close, and that have not ended: up to `room` of them into `list`. How many
+ * there are. Any thread. */
+unsigned prony_process_active(struct prony_child *list, unsigned room);
 
 #ifdef __cplusplus
 }

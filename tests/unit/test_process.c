@@ -78,7 +78,7 @@ static int work_in_arena(const struct prony_birth *birth)
 /* Starts one by the given method that stays, says its number on the pipe, and ends without a word to it. */
 static int leave_one_behind(const struct prony_birth *birth)
 {
-    const struct prony_start start = {*(const unsigned char *)birth->arg, "stay", {NULL, 0, NULL, 0}, 1};
+    const struct prony_start start = {*(const unsigned char *)birth->arg, "stay", {NULL, 0, NULL, 0}, 1, NULL};
     struct prony_process process;
     struct prony_error error;
     if (prony_process_start(&process, &start, &error) != 0)
@@ -96,7 +96,7 @@ static const struct prony_entry entries[] = {
 static void start(struct prony_process *process, unsigned method, const char *entry, const struct prony_birth *birth)
 {
     const struct prony_birth nothing = {NULL, 0, NULL, 0};
-    const struct prony_start wish = {(enum prony_start_method)method, entry, birth != NULL ? *birth : nothing, 0};
+    const struct prony_start wish = {(enum prony_start_method)method, entry, birth != NULL ? *birth : nothing, 0, NULL};
     struct prony_error error = {0, ""};
     int code = prony_process_start(process, &wish, &error);
     if (code != 0)
@@ -286,7 +286,7 @@ static void a_dead_server_is_replaced(void **state)
 static void what_cannot_be(void **state)
 {
     static char large[PRONY_BIRTH_BYTES + 1];
-    struct prony_start wish = {PRONY_START_SPAWN, "nobody", {NULL, 0, NULL, 0}, 0};
+    struct prony_start wish = {PRONY_START_SPAWN, "nobody", {NULL, 0, NULL, 0}, 0, NULL};
     struct prony_process process;
     struct prony_error error;
     (void)state;
@@ -294,9 +294,9 @@ static void what_cannot_be(void **state)
     assert_non_null(strstr(error.text, "nobody"));
     wish.entry = NULL;
     assert_int_equal(prony_process_start(&process, &wish, &error), -ENOENT);
-    wish = (struct prony_start){PRONY_START_FORK, "code", {large, sizeof large, NULL, 0}, 0};
+    wish = (struct prony_start){PRONY_START_FORK, "code", {large, sizeof large, NULL, 0}, 0, NULL};
     assert_int_equal(prony_process_start(&process, &wish, &error), -EMSGSIZE);
-    wish = (struct prony_start){(enum prony_start_method)7, "code", {NULL, 0, NULL, 0}, 0};
+    wish = (struct prony_start){(enum prony_start_method)7, "code", {NULL, 0, NULL, 0}, 0, NULL};
     assert_int_equal(prony_process_start(&process, &wish, &error), -EINVAL);
     assert_int_equal(prony_process_close(&process), 0);
 }

@@ -2,6 +2,7 @@
  * in a memfd, whose descriptor is sent in its place. */
 #include <prony/pipe.h>
 
+#include "parallel/stream.h"
 #include "parallel/until.h"
 
 #include <errno.h>
@@ -85,6 +86,8 @@ int prony_pipe_send(int fd, const void *message, size_t bytes, int64_t timeout_n
     int aside = -1, code = 0;
     if (bytes > INT_MAX)
         return -EMSGSIZE;
+    if (stream_is(fd))
+        return stream_send(fd, message, bytes, timeout_ns);
     if (bytes > PACKET) {
         if ((aside = put_aside(message, bytes)) < 0)
             return aside;
@@ -138,6 +141,8 @@ int prony_pipe_receive(int fd, void *message, size_t room, size_t *got, int64_t 
     struct msghdr packet;
     ssize_t bytes;
     int aside, code = 0;
+    if (stream_is(fd))
+        return stream_receive(fd, message, room, got, timeout_ns);
     do {
         packet = (struct msghdr){
             .msg_iov = parts, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control.as.bytes};

@@ -1,0 +1,45 @@
+/* A listener that hands out connections, and the client that makes one: message pipes between processes that are no kin.
+ *
+ * An address is "unix:PATH", "unix:@NAME" (a name of the kernel's, without a file) or "tcp:127.0.0.1:PORT" (port 0: any).
+ * A connection is the end of a duplex pipe: prony_pipe_send, _receive, _poll and prony_wait_many take it, and so do they
+ * take listener.fd, which is readable while a client waits.
+ *
+ * Over a unix socket both sides ask the kernel whose the other is: another user's is refused. Over TCP nobody is asked who
+ * he is: it listens on the loopback address alone, and whoever runs programs here may connect.
+ *
+ * Over TCP a message is a length and bytes of one stream. So at each end one at a time sends, and one receives; and when
+ * the time is up in the middle of a message, the connection is of no use any more and is shut down. */
+#ifndef PRONY_LISTENER_H
+#define PRONY_LISTENER_H
+
+#include <prony/error.h>
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PRONY_ADDRESS 128
+
+struct prony_listener {
+    int fd;
+    int owner;                   /* the process that opened it, and removes its file */
+    char address[PRONY_ADDRESS]; /* for clients: with the port that it was given */
+};
+
+/* 0; -EINVAL: no such address; -EADDRINUSE: also when the file is there; or what the system says. */
+int prony_listener_open(struct prony_listener *listener, const char *address, struct prony_error *error);
+/* The next client: 0 and *fd, which is the caller's to close. -ETIMEDOUT; -EACCES: it was another user's, and is gone. */
+int prony_listener_accept(struct prony_listener *listener, int *fd, int64_t timeout_ns);
+/* Closes it; the file of "unix:PATH" is removed by who opened it. Connections stay. */
+void prony_listener_close(struct prony_listener *listener);
+
+/* 0 and *fd, the caller's to close. -ECONNREFUSED, -ENOENT: nobody listens; -EACCES: another user does; -ETIMEDOUT: too
+ * many wait there, until then. */
+int prony_client(const char *address, int *fd, int64_t timeout_ns, struct prony_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-bool stream_is(int fd)
+bool prony_is_streamed(int fd)
 {
     int type = 0;
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) == 0 && type == SOCK_STREAM;
@@ -39,7 +39,7 @@ static int break_off(int fd, int code)
     return code;
 }
 
-int stream_send(int fd, const void *message, size_t bytes, int64_t timeout_ns)
+int prony_streamed_send(int fd, const void *message, size_t bytes, int64_t timeout_ns)
 {
     const uint64_t end = until_ns(timeout_ns);
     const uint32_t size = (uint32_t)bytes;
@@ -87,7 +87,7 @@ static int take(int fd, char *to, size_t bytes, size_t *done, uint64_t end)
     return 0;
 }
 
-int stream_receive(int fd, void *message, size_t room, size_t *got, int64_t timeout_ns)
+int prony_streamed_receive(int fd, void *message, size_t room, size_t *got, int64_t timeout_ns)
 {
     const uint64_t end = until_ns(timeout_ns);
     uint32_t size = 0;

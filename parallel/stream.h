@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-bool stream_is(int fd);
+bool prony_is_streamed(int fd);
 /* As prony_pipe_send and prony_pipe_receive. */
-int stream_send(int fd, const void *message, size_t bytes, int64_t timeout_ns);
-int stream_receive(int fd, void *message, size_t room, size_t *got, int64_t timeout_ns);
+int prony_streamed_send(int fd, const void *message, size_t bytes, int64_t timeout_ns);
+int prony_streamed_receive(int fd, void *message, size_t room, size_t *got, int64_t timeout_ns);
 
 #endif

@@ -61,6 +61,13 @@ struct prony_hall {
 
 struct prony_crew;
 
+/* How far a worker has come with the tasks of a peer: [at, end) is left of the part that it tries, [.., begin) comes next,
+ * and up to `tail` all are then tried. */
+struct prony_theft {
+    const void *inbox;
+    uint64_t begin, at, end, tail;
+};
+
 /* A worker in its own address space. */
 struct prony_body {
     struct prony_worker worker;
@@ -72,6 +79,7 @@ struct prony_body {
     bool looking;    /* it has a bit among those who look on */
     bool yields;     /* it shares the caller's PU: looks on, but never while the caller could run */
     uint64_t head;   /* of its inbox */
+    struct prony_theft theft;
 };
 
 /* What pool and executor differ in. */

@@ -10,6 +10,8 @@
 
 #define LOOK_NS 2000000  /* how often a sleeping caller looks for dead processes */
 #define DRAIN_YIELDS 50u /* looks of a caller that drains, before it sleeps between them */
+/* The same of a caller whose PU a worker shares: to be woken from elsewhere costs more than many of them. */
+#define BESIDE_YIELDS 200u
 
 uint64_t prony_deadline(int64_t timeout_ns)
 {
@@ -138,6 +140,7 @@ static int64_t nap(const struct prony_crew *crew, uint64_t deadline)
 int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool sleep), void *context, uint64_t deadline)
 {
     struct prony_hall *hall = crew->hall;
+    const unsigned yields = crew->patience < crew->spins ? BESIDE_YIELDS : crew->draining ? DRAIN_YIELDS : 0;
     for (unsigned i = 0; i < crew->patience && crew->broken == 0; i++) {
         if (done(context, false))
             return 0;
@@ -147,7 +150,7 @@ int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool s
             prony_crew_reap(crew);
         prony_pause();
     }
-    for (unsigned i = 0; crew->draining && i < DRAIN_YIELDS; i++, (void)sched_yield())
+    for (unsigned i = 0; i < yields; i++, (void)sched_yield())
         if (done(context, false))
             return 0;
     for (;;) {

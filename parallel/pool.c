@@ -53,23 +53,45 @@ static bool serve_inbox(struct prony_body *me)
     return true;
 }
 
-/* Takes a task that waits behind a peer's long one. The copy is whole if the entry was not yet done with afterwards. */
+/* What a thief tries next: the upper half of what a peer still has to do, then the upper half of the rest. So of a batch that
+ * comes again and again each of the two has the same part every time, whose data lie in its caches, and both go upward, the
+ * last task being the last to end. */
+static bool next_part(struct prony_theft *theft, struct prony_inbox *inbox)
+{
+    const uint64_t head = __atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE);
+    uint64_t floor = __atomic_load_n(&inbox->stolen, __ATOMIC_RELAXED);
+    floor = floor > head ? floor : head;
+    if (theft->begin > floor) {
+        theft->end = theft->begin;
+    } else {
+        if (theft->tail > floor) /* all before it were tried */
+            __atomic_store_n(&inbox->stolen, floor = theft->tail, __ATOMIC_RELAXED);
+        for (theft->tail = floor; theft->tail - head < PRONY_INBOX && entry_at(inbox, theft->tail) != NULL;)
+            theft->tail++;
+        theft->end = theft->tail;
+    }
+    theft->at = theft->begin = floor + (theft->end - floor) / 2;
+    return theft->end > floor;
+}
+
+/* Takes a task that waits behind a peer's. The copy is whole if the entry was not yet done with afterwards. */
 static bool serve_peer(struct prony_body *me, struct prony_inbox *inbox)
 {
-    uint64_t head = __atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE);
-    uint64_t at = __atomic_load_n(&inbox->stolen, __ATOMIC_RELAXED);
+    struct prony_theft *theft = &me->theft;
     struct prony_task task;
-    for (at = at > head ? at : head; at - head < PRONY_INBOX && entry_at(inbox, at) != NULL; at++) {
-        prony_task_load(&task, &inbox->entry[at % PRONY_INBOX]);
-        if (__atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE) > at)
-            continue;
-        if (prony_future_claim(me, &task)) {
-            __atomic_store_n(&inbox->stolen, at + 1, __ATOMIC_RELAXED);
+    if (theft->inbox != inbox)
+        *theft = (struct prony_theft){.inbox = inbox};
+    do {
+        while (theft->at < theft->end) {
+            const uint64_t at = theft->at++;
+            prony_task_load(&task, &inbox->entry[at % PRONY_INBOX]);
+            if (__atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE) > at || !prony_future_claim(me, &task))
+                continue;
             prony_timeline_mark(me->worker.timeline, PRONY_NOTE_STOLEN, (unsigned)(inbox - prony_pool_of(me)->inbox));
             prony_future_run(me, &task);
             return true;
         }
-    }
+    } while (next_part(theft, inbox));
     return false;
 }
 

@@ -42,6 +42,7 @@ struct prony_desk {
     uint64_t confirmed; /* end of its last chunk that a peer saw it own */
     int64_t first_lo, first_hi, last_lo;
     int32_t status;
+    alignas(64) uint64_t run; /* chunks that it took at one go: (first) << 16 | (how many are left) */
 };
 
 /* One a crew, in the area. */

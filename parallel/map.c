@@ -9,6 +9,9 @@
 #define GUIDED 4u   /* a guided chunk is 1 / (GUIDED x workers) of what is left ... */
 #define FINEST 128u /* ... but not less than 1 / (FINEST x workers) of all */
 #define GRACE_NS 100000000
+#define RUN_BITS 16u
+#define RUN_MOST 0xffffu
+#define RUN_CHUNKS 32 /* most chunks of a run */
 
 static int64_t chunk_at(const struct prony_round *round, unsigned workers, int64_t at)
 {
@@ -32,16 +35,52 @@ static void confirm(struct prony_desk *desks, uint64_t cursor)
         ;
 }
 
-/* Threads do not die alone, so nobody asks who had which chunk: one addition hands it out. The cursor runs past the end
- * by at most a chunk a worker. */
+/* Takes one chunk of a run: its owner the first, a peer the last. */
+static bool take_of_run(uint64_t *run, bool owner, uint64_t *number)
+{
+    uint64_t seen = __atomic_load_n(run, __ATOMIC_RELAXED);
+    while ((seen & RUN_MOST) != 0)
+        if (__atomic_compare_exchange_n(run, &seen, seen - 1 + ((uint64_t)owner << RUN_BITS), 0, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED)) {
+            *number = (seen >> RUN_BITS) + (owner ? 0 : (seen & RUN_MOST) - 1);
+            return true;
+        }
+    return false;
+}
+
+/* Takes a run of chunks from the cursor, which passes the end by at most a run a worker: gives the first, keeps the rest. */
+static bool take_run(const struct prony_body *me, struct prony_round *round, uint64_t *number)
+{
+    const int64_t chunks = round->chunks;
+    int64_t at = (int64_t)(__atomic_load_n(&round->cursor, __ATOMIC_RELAXED) >> 16) / round->chunk, run;
+    if (at >= chunks)
+        return false;
+    run = (chunks - at) / (int64_t)(GUIDED * me->worker.count);
+    run = run < 1 ? 1 : run < RUN_CHUNKS ? run : RUN_CHUNKS;
+    at = (int64_t)(__atomic_fetch_add(&round->cursor, (uint64_t)(run * round->chunk) << 16, __ATOMIC_SEQ_CST) >> 16) /
+         round->chunk;
+    if (at >= chunks)
+        return false;
+    run = run < chunks - at ? run : chunks - at;
+    *number = (uint64_t)at;
+    __atomic_store_n(&me->desk->run, (*number + 1) << RUN_BITS | (uint64_t)(run - 1), __ATOMIC_RELEASE);
+    return true;
+}
+
+/* Threads do not die alone, so nobody asks who had which chunk. One addition to the cursor, whose line all want, hands out
+ * a run of chunks; its owner takes them singly from a word of its own, and who finds the cursor at the end takes what is
+ * left there. */
 static bool take_plain(const struct prony_body *me, struct prony_round *round, int64_t *lo, int64_t *hi)
 {
-    const int64_t chunk = round->chunk, items = round->items, first = round->task.lo;
-    const int64_t at = (int64_t)(__atomic_fetch_add(&round->cursor, (uint64_t)chunk << 16, __ATOMIC_SEQ_CST) >> 16);
-    *lo = first + at;
-    *hi = first + (at + chunk < items ? at + chunk : items);
+    const unsigned workers = me->worker.count;
+    uint64_t number = 0;
+    bool taken = take_of_run(&me->desk->run, true, &number) || take_run(me, round, &number);
+    for (unsigned i = 1; i < workers && !taken; i++)
+        taken = take_of_run(&me->crew->desks[(me->worker.index + i) % workers].run, false, &number);
+    *lo = round->task.lo + (int64_t)number * round->chunk;
+    *hi = (int64_t)number == round->chunks - 1 ? round->task.hi : *lo + round->chunk;
     __atomic_store_n(&me->worker.slot->lo, *lo, __ATOMIC_RELAXED);
-    return at < items;
+    return taken;
 }
 
 /* Takes the next chunk: [*lo, *hi). slot->lo holds what is being taken before it is. */
@@ -156,6 +195,15 @@ static bool is_over(void *context, bool sleep)
     return (int64_t)(cursor >> 16) >= pool->round->items && nobody_inside(pool, sleep);
 }
 
+/* The same, with what is left of runs taken away. */
+static bool is_dropped(void *context, bool sleep)
+{
+    struct prony_pool *pool = context;
+    for (unsigned i = 0; i < pool->crew.workers && pool->round->plain; i++)
+        __atomic_fetch_and(&pool->crew.desks[i].run, ~(uint64_t)RUN_MOST, __ATOMIC_SEQ_CST);
+    return is_over(pool, sleep);
+}
+
 /* After a timeout: hands out no more, waits a little, then kills processes. A thread cannot be stopped: it stays inside,
  * and the next map waits for it. */
 static void give_up(struct prony_pool *pool)
@@ -166,7 +214,7 @@ static void give_up(struct prony_pool *pool)
         confirm(pool->crew.desks, cursor);
     while (!__atomic_compare_exchange_n(&round->cursor, &cursor, (uint64_t)round->items << 16, 0, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST));
-    if (prony_crew_await(&pool->crew, is_over, pool, prony_deadline(GRACE_NS)) == 0 ||
+    if (prony_crew_await(&pool->crew, is_dropped, pool, prony_deadline(GRACE_NS)) == 0 ||
         pool->crew.policy.staff == PRONY_THREADS)
         return;
     for (unsigned i = 0; i < pool->crew.workers; i++)
@@ -181,11 +229,13 @@ static void open_round(struct prony_pool *pool, const struct prony_task *task, i
     for (unsigned i = 0; i < pool->crew.workers; i++) {
         pool->crew.desks[i].failed = 0;
         pool->crew.desks[i].confirmed = 0;
+        pool->crew.desks[i].run = 0;
     }
     pool->lost = (struct prony_tally){0, 0, 0, 0};
     round->task = *task;
     round->items = task->hi - task->lo;
     round->chunk = chunk < round->items ? chunk : round->items;
+    round->chunks = chunk > 0 ? (round->items - 1) / chunk + 1 : 0;
     round->plain = chunk > 0 && chunk <= ITEMS_MOST / PRONY_POOL_WORKERS && pool->crew.policy.staff == PRONY_THREADS;
     round->least = round->items / (int64_t)(FINEST * pool->crew.workers);
     round->least = round->least < 1 ? 1 : round->least;

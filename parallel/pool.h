@@ -32,9 +32,10 @@ struct prony_offers {
 /* One map. The cursor is (items handed out) << 16 | (who took the last chunk) + 1. */
 struct prony_round {
     alignas(64) uint32_t open; /* its number; 0: closed */
-    int64_t items, chunk;      /* chunk 0: guided */
+    int64_t items, chunk;      /* chunk 0: guided; */
+    int64_t chunks;            /* else how many */
     int64_t least;             /* of a guided chunk */
-    bool plain;                /* chunks need no owner */
+    bool plain;                /* chunks need no owner: they are taken in runs */
     struct prony_task task;
     alignas(64) uint64_t cursor;
 };

@@ -13,8 +13,11 @@
  *            as many deferred tasks, a task's share
  * life       ns to start 2 workers, run one task and stop; its floor is 2 x (pthread_create, join) or (fork, wait)
  * copy       tasks a second that copy 64 KiB from one place to another; its floor is memcpy on one core
+ * carry      the same from and to memory of the caller's own, which copies into the arena and out of it; one worker
  * grain-T, unit-T   efficiency of a parallel loop of T ns items: ideal time / measured time; unit: chunks of 1
  * many-N     tasks of 1 us a second through N workers, also of futures-thread and futures-process
+ *
+ * submit-produce and submit-share, openmp only: the rate when the caller runs no task, and the part that else it runs
  *
  * openmp is libgomp as it is in any program: its caller is one of its two workers. */
 #include "engines.h"

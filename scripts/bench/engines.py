@@ -90,6 +90,8 @@ class Round:
 FIGURES = [
     ("submit-thread/openmp", 1, 2.5, lambda r: r("thread", "submit") / r("openmp", "submit"),
      "tasks with a future each; libgomp's caller runs tasks itself, prony's does not (its share is 0)"),
+    ("submit-thread/openmp-produce", 1, 2.5, lambda r: r("thread", "submit") / r("openmp", "submit-produce"),
+     "the same where libgomp's caller runs no task either"),
     ("submit-thread-M/s", 1, 30, lambda r: r("thread", "submit") / 1e6, f"while line RT is under {RATE_LINE_NS} ns"),
     ("submit-fork/python-pool", 1, 100, lambda r: r("fork", "submit") / r("python-pool", "submit"),
      "processes, beside multiprocessing.Pool.apply_async"),
@@ -119,6 +121,8 @@ FIGURES = [
     ("life-fork/forks", -1, 1.6, lambda r: r("fork", "life") / r("floor", "life-fork"), "2 workers, one task, stop"),
     ("copy-thread/openmp", 1, 1.2, lambda r: r("thread", "copy") / r("openmp", "copy"), "64 KiB in and out"),
     ("copy-fork/memcpy", 1, 1.3, lambda r: r("fork", "copy") / r("floor", "copy"), "64 KiB, in place, over one core"),
+    ("carry-fork/memcpy", 1, 0.3, lambda r: r("fork", "carry") / r("floor", "copy"),
+     "64 KiB, copied by the caller into the arena and out of it"),
 ]
 for grain, default, unit in ((100, .93, .87), (1000, .97, .965), (10000, .975, .98)):
     for of, target in (("grain", default), ("unit", unit)):
@@ -255,6 +259,9 @@ def main():
     print(f"# line RT {min(lines):.0f} to {max(lines):.0f} ns; {moved} rounds repeated because it moved by over 25%")
     print("# submit, hot, idle: caller on the first PU, one worker on the second; the others: workers on both, the caller "
           "shares the first and runs no task")
+    if any(figure[0].startswith("submit-thread/") for figure in figures):
+        share = statistics.median(taken("openmp", "submit-share") for taken in kept)
+        print(f"# submit: libgomp's caller runs {100 * share:.0f}% of the tasks, prony's none")
     missed = [judge(figure, kept, lines) for figure in figures]
     for name, values, text in notes:
         middle = [statistics.median(column) for column in zip(*(values(taken) for taken in kept))]

@@ -81,6 +81,55 @@ static double omp_helped(void)
     return median(ns, 51);
 }
 
+/* The same with a caller that only produces, as prony's does: it waits for tasks without helping, and keeps so few of them
+ * queued that libgomp does not run new ones at once. */
+static double omp_produce(void)
+{
+    enum { WINDOW = 96 };
+    double rate[5];
+    unsigned own = 0;
+    for (int round = -1; round < 5; round++) {
+        uint64_t begun = prony_now_ns();
+#pragma omp parallel
+        if (omp_get_thread_num() == 0) {
+            for (int i = 0; i < TASKS + WINDOW; i++) {
+                while (i >= WINDOW && __atomic_load_n(&answers[i - WINDOW], __ATOMIC_ACQUIRE) !=
+                                          (uint64_t)(int64_t)(i - WINDOW + round))
+                    prony_pause();
+                if (i >= TASKS)
+                    continue;
+#pragma omp task firstprivate(i)
+                {
+                    if (omp_get_thread_num() == 0)
+                        own++;
+                    __atomic_store_n(&answers[i], (uint64_t)(int64_t)(i + round), __ATOMIC_RELEASE);
+                }
+            }
+        }
+        if (round >= 0)
+            rate[round] = TASKS / ((double)(prony_now_ns() - begun) / 1e9);
+        memset(answers, -1, TASKS * sizeof *answers);
+    }
+    if (own != 0)
+        fail("libgomp's caller ran tasks although it should not");
+    return median(rate, 5);
+}
+
+/* The part of the tasks that libgomp's caller runs. */
+static double omp_share(void)
+{
+    unsigned own[2] = {0, 0};
+    for (int round = 0; round < 5; round++) {
+#pragma omp parallel
+#pragma omp single
+        for (int i = 0; i < TASKS; i++) {
+#pragma omp task
+            own[omp_get_thread_num()]++;
+        }
+    }
+    return (double)own[0] / (own[0] + own[1]);
+}
+
 static void omp_once(void *context, int number)
 {
     (void)context;
@@ -141,9 +190,14 @@ double measure_omp(const char *metric)
 {
     double value, cores;
     answers = malloc(TASKS * sizeof *answers);
+    memset(answers, -1, TASKS * sizeof *answers);
     omp_start();
     if (strcmp(metric, "submit") == 0)
         return omp_submit();
+    if (strcmp(metric, "submit-produce") == 0)
+        return omp_produce();
+    if (strcmp(metric, "submit-share") == 0)
+        return omp_share();
     if (strcmp(metric, "hot") == 0)
         return trip_ns(omp_once, NULL, TRIPS, 0, &cores);
     if (strncmp(metric, "idle", 4) == 0) {

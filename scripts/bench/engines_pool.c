@@ -130,19 +130,22 @@ static double pool_map(struct bench *bench)
     struct prony_task task = {.ref = {1, SQUARE},
                               .hi = ITEMS,
                               .in = {bench->ground.data.off, ITEMS * 8},
-                              .out = {bench->ground.data.off + ITEMS * 8, ITEMS * 8}};
+                              .out = {bench->ground.data.off + ITEMS * 8, ITEMS * 8}},
+                      warm = {.ref = {1, SQUARE}}; /* makes workers hot that the serial loop let fall asleep */
     double ratio[21];
+    int status[2];
     struct prony_tally tally;
     for (int i = 0; i < ITEMS; i++)
         from[i] = i;
     for (int round = -2; round < 21; round++) {
-        uint64_t a = prony_now_ns(), b, c;
+        uint64_t a = prony_now_ns(), serial, b;
         square(to, from, 0, ITEMS);
+        serial = prony_now_ns() - a;
+        check(prony_pool_gang(bench->pool, &warm, 2, status, -1), "cannot warm up");
         b = prony_now_ns();
         check(prony_pool_map(bench->pool, &task, 0, &tally, -1), "cannot map");
-        c = prony_now_ns();
         if (round >= 0)
-            ratio[round] = (double)(b - a) / (double)(c - b) / 2;
+            ratio[round] = (double)serial / (double)(prony_now_ns() - b) / 2;
     }
     return median(ratio, 21);
 }
@@ -245,6 +248,37 @@ static double pool_copy(struct bench *bench)
     return median(rate, 9);
 }
 
+/* From and to memory of the caller's own: it copies into a slot of the arena and out of it, the worker in between. */
+static double pool_carry(struct bench *bench)
+{
+    enum { SLOTS = 16, TURNS = 100 * COPIES };
+    double rate[9];
+    unsigned char *own = aligned_alloc(4096, (size_t)2 * COPIES * COPY), *slots = bench->ground.arena.base;
+    memset(own, 1, (size_t)2 * COPIES * COPY);
+    for (int round = -1; round < 9; round++) {
+        uint64_t begun = prony_now_ns();
+        for (int i = 0; i < TURNS + SLOTS; i++) {
+            uint64_t future = future_at(bench, i % SLOTS), in = bench->ground.data.off + i % SLOTS * 2 * COPY;
+            struct prony_task task = {
+                .ref = {1, COPYING}, .future = future, .in = {in, COPY}, .out = {in + COPY, COPY}};
+            if (i >= SLOTS) {
+                check(prony_pool_wait(bench->pool, &future, 1, 1, -1), "cannot wait");
+                memcpy(own + (size_t)(COPIES + (i - SLOTS) % COPIES) * COPY, slots + in + COPY, COPY);
+            }
+            if (i < TURNS) {
+                memcpy(slots + in, own + (size_t)(i % COPIES) * COPY, COPY);
+                check(prony_pool_submit(bench->pool, &task, 1), "cannot submit");
+            }
+        }
+        if (round >= 0)
+            rate[round] = TURNS / ((double)(prony_now_ns() - begun) / 1e9);
+    }
+    if (memcmp(own, own + (size_t)COPIES * COPY, (size_t)COPIES * COPY) != 0)
+        fail("a wrong copy");
+    free(own);
+    return median(rate, 9);
+}
+
 static double pool_grain(struct bench *bench, double grain_ns, int64_t chunk)
 {
     double ns = step_ns(), share[15];
@@ -273,8 +307,8 @@ double measure_pool(int processes, const char *metric)
     double value, cores;
     const bool life = strcmp(metric, "life") == 0;
     const bool idle = strncmp(metric, "idle", 4) == 0 || strncmp(metric, "wait-", 5) == 0;
-    const bool one =
-        idle || strcmp(metric, "submit") == 0 || strcmp(metric, "hot") == 0 || strcmp(metric, "helped") == 0;
+    const bool one = idle || strcmp(metric, "submit") == 0 || strcmp(metric, "carry") == 0 ||
+                     strcmp(metric, "hot") == 0 || strcmp(metric, "helped") == 0;
     if (!life)
         bind_to(first_pu);
     ground_make(&bench, staff, one ? 1 : 2, 16 * ITEMS);
@@ -297,6 +331,8 @@ double measure_pool(int processes, const char *metric)
         value = pool_copy(&bench);
     else if (strcmp(metric, "helped") == 0)
         value = pool_helped(&bench);
+    else if (strcmp(metric, "carry") == 0)
+        value = pool_carry(&bench);
     else if (idle) {
         value = trip_ns(pool_once, &bench, GAPS, 1000000, &cores);
         if (ends_with(metric, "-cpu"))

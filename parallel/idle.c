@@ -150,9 +150,12 @@ int prony_crew_await(struct prony_crew *crew, bool (*done)(void *context, bool s
             prony_crew_reap(crew);
         prony_pause();
     }
-    for (unsigned i = 0; i < yields; i++, (void)sched_yield())
+    for (unsigned i = 0; i < yields && crew->broken == 0; i++, (void)sched_yield()) {
         if (done(context, false))
             return 0;
+        if (deadline != UINT64_MAX && prony_now_ns() >= deadline)
+            break;
+    }
     for (;;) {
         uint32_t bell = __atomic_load_n(&hall->bell, __ATOMIC_SEQ_CST);
         int64_t left = nap(crew, deadline);

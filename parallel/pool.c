@@ -11,7 +11,7 @@
 #define TELL 64u        /* done tasks before a caller who waits for room is told */
 #define STEAL_LOOKS 32u /* idle looks before a worker takes from other inboxes */
 #define CHOICES 8u      /* inboxes that are compared before a run is put into one */
-#define AHEAD 6u        /* entries from here to the one whose future is fetched early: it lies in the caller's cache */
+#define AHEAD 12u       /* entries from here to the one that is fetched early: its lines lie in the other's cache */
 
 static uint64_t line(uint64_t bytes)
 {
@@ -275,6 +275,7 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
         for (unsigned k = 0; k < run; k++) {
             if (k + AHEAD < n)
                 prony_fetch_to_write(prony_crew_future(&pool->crew, tasks[k + AHEAD].future));
+            prony_fetch_to_write(&pool->inbox[i].entry[(pool->tail[i] + AHEAD) % PRONY_INBOX]);
             put(pool, i, &tasks[k], prony_future_queue(&pool->crew, tasks[k].future, prony_crew_ticket(&pool->crew)));
         }
         __atomic_thread_fence(__ATOMIC_SEQ_CST); /* entries first, then the look for a sleeper */

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* After a try that got -1: 0 to try again, else what to tell. */
@@ -35,11 +34,13 @@ static ssize_t put(int fd, int how, const void *data, size_t bytes, bool bounded
     return write(fd, data, bounded && bytes > PIPE_BUF ? PIPE_BUF : bytes);
 }
 
-int64_t prony_stream_send(struct prony_line *line, int fd, int how, const void *data, size_t bytes, uint64_t deadline)
+/* A stream's message from `done` on, with all that waiting needs; failed: a first try got -1. */
+static __attribute__((noinline)) int64_t send_on(struct prony_line *line, int fd, int how, const void *data,
+                                                 size_t bytes, uint64_t deadline, size_t done, bool failed)
 {
-    for (size_t done = 0; done < bytes;) {
+    for (; done < bytes; failed = false) {
         struct prony_waiting waiting = prony_wait_at(line, PRONY_OUT, deadline);
-        int code = prony_wait_first(&waiting, fd, POLLOUT);
+        int code = failed ? again(&waiting, fd, POLLOUT) : prony_wait_first(&waiting, fd, POLLOUT);
         ssize_t n = -1;
         while (code == 0) {
             n = put(fd, how, (const char *)data + done, bytes - done, deadline != UINT64_MAX);
@@ -55,11 +56,21 @@ int64_t prony_stream_send(struct prony_line *line, int fd, int how, const void *
     return (int64_t)bytes;
 }
 
-int64_t prony_stream_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline)
+int64_t prony_stream_send(struct prony_line *line, int fd, int how, const void *data, size_t bytes, uint64_t deadline)
 {
-    for (size_t done = 0; done < bytes;) {
+    const bool tries = bytes > 0 && prony_line_burst(line, deadline) > 0;
+    ssize_t n = tries ? put(fd, how, data, bytes, false) : 0;
+    if (n == (ssize_t)bytes)
+        return n;
+    return send_on(line, fd, how, data, bytes, deadline, n > 0 ? (size_t)n : 0, n < 0);
+}
+
+static __attribute__((noinline)) int64_t recv_on(struct prony_line *line, int fd, void *data, size_t bytes,
+                                                 uint64_t deadline, size_t done, bool failed)
+{
+    for (; done < bytes; failed = false) {
         struct prony_waiting waiting = prony_wait_at(line, PRONY_IN, deadline);
-        int code = prony_wait_first(&waiting, fd, POLLIN);
+        int code = failed ? again(&waiting, fd, POLLIN) : prony_wait_first(&waiting, fd, POLLIN);
         ssize_t n = -1;
         while (code == 0) {
             n = read(fd, (char *)data + done, bytes - done);
@@ -75,10 +86,29 @@ int64_t prony_stream_recv(struct prony_line *line, int fd, void *data, size_t by
     return (int64_t)bytes;
 }
 
+int64_t prony_stream_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline)
+{
+    ssize_t n = 0;
+    for (unsigned left = bytes > 0 ? prony_line_burst(line, deadline) : 0; left > 0; left--) {
+        n = read(fd, data, bytes);
+        if (n == (ssize_t)bytes)
+            return n;
+        if (n == 0)
+            return -EPIPE;
+        if (n > 0 || errno != EAGAIN)
+            break;
+    }
+    return recv_on(line, fd, data, bytes, deadline, n > 0 ? (size_t)n : 0, n < 0);
+}
+
 int64_t prony_packet_send(struct prony_line *line, int fd, const void *data, size_t bytes, uint64_t deadline)
 {
-    struct prony_waiting waiting = prony_wait_at(line, PRONY_OUT, deadline);
-    int code = prony_wait_first(&waiting, fd, POLLOUT);
+    struct prony_waiting waiting;
+    int code;
+    if (prony_line_burst(line, deadline) > 0 && send(fd, data, bytes, MSG_NOSIGNAL) >= 0)
+        return (int64_t)bytes;
+    waiting = prony_wait_at(line, PRONY_OUT, deadline);
+    code = prony_line_burst(line, deadline) > 0 ? again(&waiting, fd, POLLOUT) : prony_wait_first(&waiting, fd, POLLOUT);
     while (code == 0) {
         if (send(fd, data, bytes, MSG_NOSIGNAL | (deadline != UINT64_MAX ? MSG_DONTWAIT : 0)) >= 0) {
             prony_wait_end(&waiting);
@@ -89,25 +119,32 @@ int64_t prony_packet_send(struct prony_line *line, int fd, const void *data, siz
     return code == -ENOTCONN ? -EPIPE : code;
 }
 
-int64_t prony_packet_recv(struct prony_line *line, int fd, int how, void *data, size_t bytes, uint64_t deadline)
+static __attribute__((noinline)) int64_t packet_on(struct prony_line *line, int fd, void *data, size_t bytes,
+                                                   uint64_t deadline, bool tried)
 {
     struct prony_waiting waiting = prony_wait_at(line, PRONY_IN, deadline);
-    int code = prony_wait_first(&waiting, fd, POLLIN);
+    int code = tried ? again(&waiting, fd, POLLIN) : prony_wait_first(&waiting, fd, POLLIN);
     while (code == 0) {
-        struct sockaddr_un from;
-        socklen_t length = sizeof from;
-        bool ends = (how & PRONY_FD_NO_END) == 0;
-        ssize_t n = recvfrom(fd, data, bytes, MSG_TRUNC | (deadline != UINT64_MAX ? MSG_DONTWAIT : 0),
-                             ends ? (struct sockaddr *)&from : NULL, ends ? &length : NULL);
-        if (n == 0 && ends && length == 0)
-            return -EPIPE; /* an empty message has a sender, the end has none */
+        ssize_t n = recv(fd, data, bytes, MSG_TRUNC | (deadline != UINT64_MAX ? MSG_DONTWAIT : 0));
         if (n >= 0) {
             prony_wait_end(&waiting);
-            return (size_t)n > bytes ? -EMSGSIZE : (int64_t)n;
+            return n;
         }
         code = again(&waiting, fd, POLLIN);
     }
     return code;
+}
+
+int64_t prony_packet_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline)
+{
+    const unsigned most = prony_line_burst(line, deadline);
+    int64_t n = -1;
+    for (unsigned left = most; n < 0 && left > 0; left--)
+        if ((n = recv(fd, data, bytes, MSG_TRUNC)) < 0 && errno != EAGAIN)
+            break;
+    if (n < 0)
+        n = packet_on(line, fd, data, bytes, deadline, most > 0);
+    return n > (int64_t)bytes ? -EMSGSIZE : n;
 }
 
 int prony_socket_slices(int fd, struct prony_error *error)
@@ -143,7 +180,6 @@ int prony_socket_buffers(int fd, int64_t bytes, struct prony_error *error)
 
 int prony_socket_pair(int type, int64_t bytes, struct prony_blob *a, struct prony_blob *b, struct prony_error *error)
 {
-    const struct sockaddr_un any = {.sun_family = AF_UNIX}; /* the kernel gives each an address of its own */
     enum prony_wait wait = (enum prony_wait)prony_call_of(a)->wait;
     int fd[2], code = 0;
     if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fd) != 0)
@@ -151,10 +187,7 @@ int prony_socket_pair(int type, int64_t bytes, struct prony_blob *a, struct pron
     (void)prony_blob_add(a, fd[0]);
     (void)prony_blob_add(b, fd[1]);
     for (int i = 0; i < 2 && code == 0; i++) {
-        if (type == SOCK_SEQPACKET && bind(fd[i], (const struct sockaddr *)&any, sizeof any.sun_family) != 0)
-            code = prony_fail(error, -errno, "a socket gets no address: %s", strerrordesc_np(errno));
-        if (code == 0)
-            code = prony_socket_buffers(fd[i], bytes, error);
+        code = prony_socket_buffers(fd[i], bytes, error);
         if (code == 0)
             code = prony_fd_policy(fd[i], wait, error);
     }

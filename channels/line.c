@@ -148,6 +148,7 @@ int prony_line_attach(const struct prony_blob *blob, struct prony_line *line, st
     line->wait = (enum prony_wait)call->wait;
     line->budget_ns = call->budget_ns;
     line->stride = PRONY_STRIDE_CALL;
+    line->burst = line->wait == PRONY_WAIT_SPIN ? PRONY_BURST : line->wait == PRONY_WAIT_BLOCK;
     line->life = -1;
     for (; line->fds < blob->fds; line->fds++) {
         line->fd[line->fds] = fcntl(blob->fd[line->fds], F_DUPFD_CLOEXEC, 3);

@@ -20,6 +20,8 @@
 
 /* A try is a system call, or a look at memory. */
 enum { PRONY_STRIDE_CALL = 16, PRONY_STRIDE_MEMORY = 128 };
+/* What a spinning end tries before it prepares to wait: the same calls as a bare loop's, and nothing between them. */
+enum { PRONY_BURST = 64 };
 
 enum prony_wait { PRONY_WAIT_BLOCK, PRONY_WAIT_SPIN, PRONY_WAIT_ADAPTIVE, PRONY_WAIT_POLL };
 enum { PRONY_IN, PRONY_OUT };
@@ -94,6 +96,7 @@ struct prony_line {
     enum prony_wait wait;
     unsigned
         stride; /* tries between two readings of the clock, a power of two; from PRONY_STRIDE_MEMORY on with pauses */
+    unsigned burst; /* tries of a call without a limit that come first: PRONY_BURST, 1 that sleeps, or 0 */
     uint64_t budget_ns;
     struct prony_gap gap[2];
     bool masked; /* it is among the ends for which SIGPIPE is blocked */
@@ -122,6 +125,11 @@ struct prony_waiting {
 static inline uint64_t prony_line_deadline(int64_t timeout_ns)
 {
     return timeout_ns < 0 ? UINT64_MAX : prony_now_ns() + (uint64_t)timeout_ns;
+}
+
+static inline unsigned prony_line_burst(const struct prony_line *line, uint64_t deadline)
+{
+    return deadline == UINT64_MAX ? line->burst : 0;
 }
 
 static inline struct prony_waiting prony_wait_at(struct prony_line *line, int way, uint64_t deadline)
@@ -170,19 +178,20 @@ int prony_wait_fd(const struct prony_waiting *waiting, int fd, short events);
 /* The sleep that a policy begins with: poll always, block when there is a limit. 0 to try, or -ETIMEDOUT, -EPIPE. */
 int prony_wait_first(struct prony_waiting *waiting, int fd, short events);
 
-/* Streams and packets over descriptors. `how` is of these. */
-enum { PRONY_FD_SOCKET = 1, PRONY_FD_PIPE = 2, PRONY_FD_NO_END = 4 /* an empty read is an empty message */ };
+/* Streams and packets over descriptors. `how` is of these. A packet's recv returns 0 at an empty message, and at the end
+ * where the socket has one. */
+enum { PRONY_FD_SOCKET = 1, PRONY_FD_PIPE = 2 };
 int64_t prony_stream_send(struct prony_line *line, int fd, int how, const void *data, size_t bytes, uint64_t deadline);
 int64_t prony_stream_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline);
 int64_t prony_packet_send(struct prony_line *line, int fd, const void *data, size_t bytes, uint64_t deadline);
-int64_t prony_packet_recv(struct prony_line *line, int fd, int how, void *data, size_t bytes, uint64_t deadline);
+int64_t prony_packet_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline);
 /* O_NONBLOCK on a descriptor whose policy never sleeps in the call itself. */
 int prony_fd_policy(int fd, enum prony_wait wait, struct prony_error *error);
 /* A blocking socket call comes back now and then, so that the lifeline is looked at. */
 int prony_socket_slices(int fd, struct prony_error *error);
 /* SO_SNDBUF and SO_RCVBUF of at least `bytes`; 0: as they are. -ENOTSUP with what caps them. */
 int prony_socket_buffers(int fd, int64_t bytes, struct prony_error *error);
-/* A connected pair of Unix sockets, the first descriptor of both; and the largest message of such a one. */
+/* A connected pair of Unix sockets, the next descriptor of both; and the largest message of such a one. */
 int prony_socket_pair(int type, int64_t bytes, struct prony_blob *a, struct prony_blob *b, struct prony_error *error);
 int64_t prony_socket_limit(int type, int64_t bytes, struct prony_error *how);
 

@@ -124,13 +124,17 @@ static void mq_detach(void *handle)
     free(end);
 }
 
-/* Queues take a point in time of the clock of the day. */
-static struct timespec after(uint64_t ns)
+/* How long a call may sleep: queues take a point in time of the clock of the day. NULL where they never sleep. */
+static const struct timespec *limit_of(const struct prony_waiting *waiting, struct timespec *until)
 {
-    struct timespec at;
-    (void)clock_gettime(CLOCK_REALTIME, &at);
-    ns += (uint64_t)at.tv_nsec;
-    return (struct timespec){at.tv_sec + (time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    uint64_t ns;
+    if (waiting->line->wait != PRONY_WAIT_BLOCK)
+        return NULL;
+    (void)clock_gettime(CLOCK_REALTIME, until);
+    ns = waiting->slice_ns + (uint64_t)until->tv_nsec;
+    until->tv_sec += (time_t)(ns / 1000000000u);
+    until->tv_nsec = (long)(ns % 1000000000u);
+    return until;
 }
 
 static uint64_t first_slice(uint64_t deadline)
@@ -159,8 +163,8 @@ static int64_t mq_send_to(void *handle, const void *data, size_t bytes, int64_t 
     int code = end->line.wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, queue, POLLOUT) : 0;
     waiting.slice_ns = first_slice(waiting.deadline);
     while (code == 0) {
-        struct timespec until = after(waiting.slice_ns);
-        if (mq_timedsend(queue, data, bytes, 0, &until) == 0) {
+        struct timespec until;
+        if (mq_timedsend(queue, data, bytes, 0, limit_of(&waiting, &until)) == 0) {
             prony_wait_end(&waiting);
             return (int64_t)bytes;
         }
@@ -178,8 +182,8 @@ static int64_t mq_recv_from(void *handle, void *data, size_t bytes, int64_t time
     int code = end->line.wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, queue, POLLIN) : 0;
     waiting.slice_ns = first_slice(waiting.deadline);
     while (code == 0) {
-        struct timespec until = after(waiting.slice_ns);
-        ssize_t n = mq_timedreceive(queue, to, end->largest, NULL, &until);
+        struct timespec until;
+        ssize_t n = mq_timedreceive(queue, to, end->largest, NULL, limit_of(&waiting, &until));
         if (n >= 0) {
             prony_wait_end(&waiting);
             if ((size_t)n > bytes)

@@ -97,8 +97,10 @@ static int tell(struct vm_end *end, const struct notice *notice, uint64_t deadli
 
 static int hear(struct vm_end *end, struct notice *notice, uint64_t deadline)
 {
-    int64_t n = prony_packet_recv(&end->line, end->line.fd[0], 0, notice, sizeof *notice, deadline);
-    return n == (int64_t)sizeof *notice ? 0 : n < 0 ? (int)n : -EPROTO;
+    int64_t n = prony_packet_recv(&end->line, end->line.fd[0], notice, sizeof *notice, deadline);
+    if (n == (int64_t)sizeof *notice)
+        return 0;
+    return n < 0 ? (int)n : n == 0 ? -EPIPE : -EPROTO; /* nobody sends an empty notice: that is the end */
 }
 
 /* Copies what a notice speaks of and says so. */

@@ -66,7 +66,7 @@ static int64_t udp_send(void *end, const void *data, size_t bytes, int64_t timeo
 static int64_t udp_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)
 {
     struct prony_line *line = end;
-    return prony_packet_recv(line, line->fd[0], PRONY_FD_NO_END, data, bytes, prony_line_deadline(timeout_ns));
+    return prony_packet_recv(line, line->fd[0], data, bytes, prony_line_deadline(timeout_ns));
 }
 
 PRONY_EXPORT(channel, udp) = {

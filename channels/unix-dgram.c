@@ -43,7 +43,7 @@ static int64_t dgram_send(void *end, const void *data, size_t bytes, int64_t tim
 static int64_t dgram_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)
 {
     struct prony_line *line = end;
-    return prony_packet_recv(line, line->fd[0], PRONY_FD_NO_END, data, bytes, prony_line_deadline(timeout_ns));
+    return prony_packet_recv(line, line->fd[0], data, bytes, prony_line_deadline(timeout_ns));
 }
 
 PRONY_EXPORT(channel, unix_dgram) = {

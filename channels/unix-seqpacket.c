@@ -1,8 +1,8 @@
 /* unix-seqpacket: a connected pair of Unix sequenced-packet sockets.
  *
  * Messages with boundaries, in order, none lost, and the end of the peer is seen; none that does not fit the sender's
- * buffer as a whole. An empty message and the end read alike: the sockets have addresses, and the end
- * has no sender. */
+ * buffer as a whole. An empty message and the end read alike: a byte on a stream beside it follows each empty message, and
+ * the end has none. */
 #include "channels/line.h"
 
 #include <sys/socket.h>
@@ -13,10 +13,13 @@ static const struct prony_option options[] = {
     {.name = NULL},
 };
 
+enum { MESSAGES, EMPTY }; /* descriptors */
+
 static int seqpacket_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                              struct prony_error *error)
 {
-    return prony_socket_pair(SOCK_SEQPACKET, prony_param_int(params, "buffer"), a, b, error);
+    int code = prony_socket_pair(SOCK_SEQPACKET, prony_param_int(params, "buffer"), a, b, error);
+    return code != 0 ? code : prony_socket_pair(SOCK_STREAM, 0, a, b, error);
 }
 
 static int seqpacket_create(const struct prony_params *params, unsigned ends, void **channel, struct prony_error *error)
@@ -32,13 +35,22 @@ static int64_t seqpacket_limit(const struct prony_params *params, struct prony_e
 static int64_t seqpacket_send(void *end, const void *data, size_t bytes, int64_t timeout_ns)
 {
     struct prony_line *line = end;
-    return prony_packet_send(line, line->fd[0], data, bytes, prony_line_deadline(timeout_ns));
+    int64_t n = prony_packet_send(line, line->fd[MESSAGES], data, bytes, prony_line_deadline(timeout_ns));
+    if (n != 0)
+        return n;
+    n = prony_stream_send(line, line->fd[EMPTY], PRONY_FD_SOCKET, "", 1, UINT64_MAX);
+    return n < 0 ? n : 0;
 }
 
 static int64_t seqpacket_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)
 {
     struct prony_line *line = end;
-    return prony_packet_recv(line, line->fd[0], 0, data, bytes, prony_line_deadline(timeout_ns));
+    int64_t n = prony_packet_recv(line, line->fd[MESSAGES], data, bytes, prony_line_deadline(timeout_ns));
+    char byte;
+    if (n != 0)
+        return n;
+    n = prony_stream_recv(line, line->fd[EMPTY], &byte, 1, UINT64_MAX); /* it follows at once, or the end does */
+    return n < 0 ? n : 0;
 }
 
 PRONY_EXPORT(channel, unix_seqpacket) = {

@@ -24,6 +24,7 @@ struct splice_end {
     struct prony_line line;
     unsigned char *ring;
     size_t page, pages; /* bytes of one, and how many the ring has */
+    unsigned shift;     /* a page is 1 << shift bytes */
     size_t run;         /* pages that are handed over at most at once */
     size_t next;        /* the page that is used next */
 };
@@ -78,6 +79,7 @@ static int splice_attach(const struct prony_blob *blob, struct prony_worker *wor
         return code;
     }
     end->page = (size_t)sysconf(_SC_PAGESIZE);
+    end->shift = (unsigned)__builtin_ctzl(end->page);
     room = fcntl(end->line.fd[PRONY_OUT], F_GETPIPE_SZ);
     end->run = room > 0 ? (size_t)room / end->page : 1;
     end->pages = 3 * end->run; /* a lap is a run left out at its end, a run to write, and as many between as slots */
@@ -93,13 +95,18 @@ static int splice_attach(const struct prony_blob *blob, struct prony_worker *wor
     return 0;
 }
 
+static size_t pages_of(const struct splice_end *end, size_t bytes)
+{
+    return (bytes + end->page - 1) >> end->shift;
+}
+
 /* Room for `bytes` of a run, in pages that were read long ago. */
 static unsigned char *room_for(struct splice_end *end, size_t bytes)
 {
-    size_t pages = (bytes + end->page - 1) / end->page;
+    size_t pages = pages_of(end, bytes);
     if (end->next + pages > end->pages)
         end->next = 0;
-    return end->ring + end->next * end->page;
+    return end->ring + (end->next << end->shift);
 }
 
 /* After a try that got -1: 0 to try again, else what to tell. */
@@ -114,12 +121,10 @@ static int again(struct prony_waiting *waiting, int fd)
     return code == 1 ? prony_wait_fd(waiting, fd, POLLOUT) : code;
 }
 
-/* Hands over what lies in the ring from the next page on. */
-static int hand_over(struct splice_end *end, size_t bytes, uint64_t deadline)
+static __attribute__((noinline)) int hand_rest(struct splice_end *end, struct iovec part, uint64_t deadline)
 {
     const int fd = end->line.fd[PRONY_OUT];
     const bool sleeps = end->line.wait == PRONY_WAIT_BLOCK && deadline == UINT64_MAX;
-    struct iovec part = {end->ring + end->next * end->page, bytes};
     while (part.iov_len > 0) {
         struct prony_waiting waiting = prony_wait_at(&end->line, PRONY_OUT, deadline);
         int code = prony_wait_first(&waiting, fd, POLLOUT);
@@ -136,7 +141,25 @@ static int hand_over(struct splice_end *end, size_t bytes, uint64_t deadline)
         part.iov_base = (char *)part.iov_base + n;
         part.iov_len -= (size_t)n;
     }
-    end->next += (bytes + end->page - 1) / end->page;
+    return 0;
+}
+
+/* Hands over what lies in the ring from the next page on. */
+static int hand_over(struct splice_end *end, size_t bytes, uint64_t deadline)
+{
+    struct iovec part = {end->ring + (end->next << end->shift), bytes};
+    if (bytes > 0 && prony_line_burst(&end->line, deadline) > 0) {
+        ssize_t n = vmsplice(end->line.fd[PRONY_OUT], &part, 1,
+                             end->line.wait == PRONY_WAIT_BLOCK ? 0 : SPLICE_F_NONBLOCK);
+        part.iov_base = (char *)part.iov_base + (n > 0 ? n : 0);
+        part.iov_len -= n > 0 ? (size_t)n : 0;
+    }
+    if (part.iov_len > 0) {
+        int code = hand_rest(end, part, deadline);
+        if (code != 0)
+            return code;
+    }
+    end->next += pages_of(end, bytes);
     return 0;
 }
 

@@ -81,12 +81,14 @@ void prony_box_place(const struct prony_blob *blob, const struct prony_bell *bel
     box->line.stride = bell->memory ? PRONY_STRIDE_MEMORY : PRONY_STRIDE_CALL;
     box->base = base;
     box->number = call->number & 1u;
+    box->step = step_of(&box->plan);
     for (unsigned i = 0; i < 2; i++) { /* end 0 sends the first way, end 1 the second */
         unsigned which = i == PRONY_OUT ? box->number : box->number ^ 1u;
         box->way[i] = &way[which];
-        box->slots[i] = box->base + 2 * sizeof *way + which * box->plan.slots * step_of(&box->plan);
+        box->slots[i] = box->base + 2 * sizeof *way + which * box->plan.slots * box->step;
+        box->after[i] = box->slots[i] + box->plan.slots * box->step;
         box->position[i] = __atomic_load_n(i == PRONY_OUT ? &way[which].head : &way[which].tail, __ATOMIC_ACQUIRE);
-        box->next[i] = box->slots[i] + box->position[i] % box->plan.slots * step_of(&box->plan);
+        box->next[i] = box->slots[i] + box->position[i] % box->plan.slots * box->step;
     }
     box->room = __atomic_load_n(&box->way[PRONY_OUT]->tail, __ATOMIC_ACQUIRE);
 }
@@ -144,9 +146,8 @@ static struct slot_head *slot_at(const struct prony_box *box, int way)
 /* Goes on to the next slot; returns the new position. */
 static uint32_t advance(struct prony_box *box, int way)
 {
-    const uint64_t step = step_of(&box->plan);
-    box->next[way] += step;
-    if (box->next[way] == box->slots[way] + box->plan.slots * step)
+    box->next[way] += box->step;
+    if (box->next[way] == box->after[way])
         box->next[way] = box->slots[way];
     return ++box->position[way];
 }
@@ -156,19 +157,11 @@ static bool is_dead(const struct prony_box *box)
     return __atomic_load_n(&box->way[PRONY_IN]->dead, __ATOMIC_ACQUIRE) != 0;
 }
 
-static bool is_full(struct prony_box *box)
-{
-    if (box->position[PRONY_OUT] - box->room < box->plan.slots)
-        return false;
-    box->room = __atomic_load_n(&box->way[PRONY_OUT]->tail, __ATOMIC_ACQUIRE);
-    return box->position[PRONY_OUT] - box->room >= box->plan.slots;
-}
-
 static int await_room(struct prony_box *box, uint64_t deadline)
 {
     struct prony_waiting waiting = prony_wait_at(&box->line, PRONY_OUT, deadline);
     uint32_t *full = &box->way[PRONY_OUT]->full;
-    while (is_full(box)) {
+    while (prony_box_is_full(box)) {
         int code = is_dead(box) ? -EPIPE : prony_wait_next(&waiting);
         if (code < 0)
             return code;
@@ -176,12 +169,22 @@ static int await_room(struct prony_box *box, uint64_t deadline)
             continue;
         __atomic_store_n(full, 1, __ATOMIC_SEQ_CST);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        if (is_full(box))
+        if (prony_box_is_full(box))
             (void)prony_futex_wait(full, 1, (int64_t)waiting.slice_ns);
         __atomic_store_n(full, 0, __ATOMIC_RELAXED);
     }
     prony_wait_end(&waiting);
     return 0;
+}
+
+void prony_box_fill(struct prony_box *box, const void *data, size_t bytes, bool more)
+{
+    struct slot_head *head = slot_at(box, PRONY_OUT);
+    head->word = (uint32_t)bytes | (more ? MORE : 0);
+    if (bytes > 0)
+        memcpy((unsigned char *)head + gap_of(bytes), data, bytes);
+    __atomic_store_n(&box->way[PRONY_OUT]->head, advance(box, PRONY_OUT), __ATOMIC_RELAXED);
+    __atomic_store_n(&head->number, box->position[PRONY_OUT], __ATOMIC_RELEASE);
 }
 
 int64_t prony_box_send(void *end, const void *data, size_t bytes, int64_t timeout_ns)
@@ -191,27 +194,16 @@ int64_t prony_box_send(void *end, const void *data, size_t bytes, int64_t timeou
     size_t done = 0;
     do {
         size_t piece = bytes - done < box->plan.slot ? bytes - done : box->plan.slot;
-        struct slot_head *head;
-        int code = is_full(box) ? await_room(box, deadline) : 0;
+        int code = prony_box_is_full(box) ? await_room(box, deadline) : 0;
         if (code != 0)
             return code;
-        head = slot_at(box, PRONY_OUT);
-        head->word = (uint32_t)piece | (done + piece < bytes ? MORE : 0);
-        if (piece > 0)
-            memcpy((unsigned char *)head + gap_of(piece), (const char *)data + done, piece);
-        __atomic_store_n(&box->way[PRONY_OUT]->head, advance(box, PRONY_OUT), __ATOMIC_RELAXED);
-        __atomic_store_n(&head->number, box->position[PRONY_OUT], __ATOMIC_RELEASE);
+        prony_box_fill(box, (const char *)data + done, piece, done + piece < bytes);
         code = box->bell->ring(box);
         if (code != 0)
             return code;
         done += piece;
     } while (done < bytes);
     return (int64_t)bytes;
-}
-
-static bool is_empty(const struct prony_box *box)
-{
-    return __atomic_load_n(&slot_at(box, PRONY_IN)->number, __ATOMIC_ACQUIRE) != box->position[PRONY_IN] + 1;
 }
 
 /* Until the bell has told of a message that is there. Asleep it goes straight into the mechanism's own call. Where rings
@@ -222,9 +214,9 @@ static int await_message(struct prony_box *box, uint64_t deadline)
     const bool sleeps = box->line.wait == PRONY_WAIT_BLOCK || box->line.wait == PRONY_WAIT_POLL;
     bool gone = false; /* the peer is: what it sent before is still there */
     int code = 0;
-    if (!box->bell->counts && !is_empty(box))
+    if (!box->bell->counts && !prony_box_is_empty(box))
         return 0;
-    if (is_dead(box) && is_empty(box))
+    if (is_dead(box) && prony_box_is_empty(box))
         return -EPIPE;
     waiting.slice_ns = PRONY_LOOK_NS;
     if (sleeps && deadline != UINT64_MAX)
@@ -232,7 +224,7 @@ static int await_message(struct prony_box *box, uint64_t deadline)
     for (uint64_t nap = sleeps && code >= 0 ? waiting.slice_ns : 0;;) {
         int heard = box->bell->hear(box, nap, deadline == UINT64_MAX);
         if (heard == 0 || !box->bell->counts) {
-            if (!is_empty(box)) {
+            if (!prony_box_is_empty(box)) {
                 prony_wait_end(&waiting);
                 return 0;
             }
@@ -264,19 +256,18 @@ static void tell_of_room(struct prony_box *box)
     }
 }
 
-int64_t prony_box_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)
+static int64_t take(struct prony_box *box, void *data, size_t bytes, uint64_t deadline, bool heard)
 {
-    struct prony_box *box = end;
     struct prony_box_way *way = box->way[PRONY_IN];
-    const uint64_t deadline = prony_line_deadline(timeout_ns);
     uint32_t word;
     size_t done = 0;
     do {
         const struct slot_head *slot = slot_at(box, PRONY_IN);
         size_t room = done < bytes ? bytes - done : 0, piece;
-        int code = await_message(box, deadline);
+        int code = heard ? 0 : await_message(box, deadline);
         if (code != 0)
             return code;
+        heard = false;
         __builtin_prefetch((const unsigned char *)slot + HEAD_BYTES); /* not after the length has come */
         word = slot->word;
         piece = word & ~MORE;
@@ -287,4 +278,14 @@ int64_t prony_box_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)
         tell_of_room(box);
     } while ((word & MORE) != 0);
     return done > bytes ? -EMSGSIZE : (int64_t)done;
+}
+
+int64_t prony_box_take(struct prony_box *box, void *data, size_t bytes)
+{
+    return take(box, data, bytes, UINT64_MAX, true);
+}
+
+int64_t prony_box_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)
+{
+    return take(end, data, bytes, prony_line_deadline(timeout_ns), false);
 }

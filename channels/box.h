@@ -48,9 +48,10 @@ struct prony_box {
     const struct prony_bell *bell;
     unsigned char *base;
     struct prony_box_plan plan;
-    unsigned number;              /* of this end, 0 or 1 within its pair */
-    struct prony_box_way *way[2]; /* in, out */
-    unsigned char *slots[2];
+    unsigned number;                    /* of this end, 0 or 1 within its pair */
+    struct prony_box_way *way[2];       /* in, out */
+    unsigned char *slots[2], *after[2]; /* the first slot, and behind the last */
+    uint64_t step;                      /* from slot to slot */
     uint32_t position[2];
     unsigned char *next[2]; /* the slot at that position */
     uint32_t room;          /* the tail as the sender last saw it */
@@ -82,5 +83,67 @@ int prony_box_new(const struct prony_blob *blob, const struct prony_bell *bell, 
 void prony_box_free(void *end);
 int64_t prony_box_send(void *end, const void *data, size_t bytes, int64_t timeout_ns);
 int64_t prony_box_recv(void *end, void *data, size_t bytes, int64_t timeout_ns);
+
+/* The short way of both, with the bell's system calls in the channel's own functions (as prony_packet_recv). */
+
+static inline bool prony_box_is_full(struct prony_box *box)
+{
+    if (box->position[PRONY_OUT] - box->room < box->plan.slots)
+        return false;
+    box->room = __atomic_load_n(&box->way[PRONY_OUT]->tail, __ATOMIC_ACQUIRE);
+    return box->position[PRONY_OUT] - box->room >= box->plan.slots;
+}
+
+/* A slot begins with the number of slots filled, it included. */
+static inline bool prony_box_is_empty(const struct prony_box *box)
+{
+    const uint32_t *number = (const uint32_t *)(const void *)box->next[PRONY_IN];
+    return __atomic_load_n(number, __ATOMIC_ACQUIRE) != box->position[PRONY_IN] + 1;
+}
+
+/* A message, or the piece of one, into the next slot, which is free. */
+void prony_box_fill(struct prony_box *box, const void *data, size_t bytes, bool more);
+/* As prony_box_recv when the bell has been heard. */
+int64_t prony_box_take(struct prony_box *box, void *data, size_t bytes);
+
+static inline int64_t prony_box_send_by(const struct prony_bell *bell, void *end, const void *data, size_t bytes,
+                                        int64_t timeout_ns)
+{
+    struct prony_box *box = end;
+    int code;
+    if (bytes > box->plan.slot || prony_box_is_full(box))
+        return prony_box_send(end, data, bytes, timeout_ns);
+    prony_box_fill(box, data, bytes, false);
+    code = bell->ring(box);
+    (void)prony_box_is_full(box); /* looked at while the peer reads, not when the next message waits for it */
+    return code != 0 ? code : (int64_t)bytes;
+}
+
+static inline int64_t prony_box_recv_by(const struct prony_bell *bell, void *end, void *data, size_t bytes,
+                                        int64_t timeout_ns)
+{
+    struct prony_box *box = end;
+    unsigned left = timeout_ns < 0 && box->line.wait == PRONY_WAIT_SPIN ? box->line.burst : 0;
+    for (; left > 0; left--) {
+        if ((bell->counts || prony_box_is_empty(box)) && bell->hear(box, 0, true) != 0) {
+            if (bell->memory)
+                prony_pause();
+        } else if (!prony_box_is_empty(box)) {
+            return prony_box_take(box, data, bytes);
+        }
+    }
+    return prony_box_recv(end, data, bytes, timeout_ns);
+}
+
+/* name_send and name_recv, with the calls of a constant bell in them. */
+#define PRONY_BOX_MOVES(name, bell)                                                                                    \
+    static __attribute__((flatten)) int64_t name##_send(void *end, const void *data, size_t bytes, int64_t timeout_ns) \
+    {                                                                                                                  \
+        return prony_box_send_by(bell, end, data, bytes, timeout_ns);                                                  \
+    }                                                                                                                  \
+    static __attribute__((flatten)) int64_t name##_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)       \
+    {                                                                                                                  \
+        return prony_box_recv_by(bell, end, data, bytes, timeout_ns);                                                  \
+    }
 
 #endif

@@ -101,14 +101,11 @@ int64_t prony_stream_recv(struct prony_line *line, int fd, void *data, size_t by
     return recv_on(line, fd, data, bytes, deadline, n > 0 ? (size_t)n : 0, n < 0);
 }
 
-int64_t prony_packet_send(struct prony_line *line, int fd, const void *data, size_t bytes, uint64_t deadline)
+int64_t prony_packet_send_on(struct prony_line *line, int fd, const void *data, size_t bytes, uint64_t deadline,
+                             bool failed)
 {
-    struct prony_waiting waiting;
-    int code;
-    if (prony_line_burst(line, deadline) > 0 && send(fd, data, bytes, MSG_NOSIGNAL) >= 0)
-        return (int64_t)bytes;
-    waiting = prony_wait_at(line, PRONY_OUT, deadline);
-    code = prony_line_burst(line, deadline) > 0 ? again(&waiting, fd, POLLOUT) : prony_wait_first(&waiting, fd, POLLOUT);
+    struct prony_waiting waiting = prony_wait_at(line, PRONY_OUT, deadline);
+    int code = failed ? again(&waiting, fd, POLLOUT) : prony_wait_first(&waiting, fd, POLLOUT);
     while (code == 0) {
         if (send(fd, data, bytes, MSG_NOSIGNAL | (deadline != UINT64_MAX ? MSG_DONTWAIT : 0)) >= 0) {
             prony_wait_end(&waiting);
@@ -119,32 +116,19 @@ int64_t prony_packet_send(struct prony_line *line, int fd, const void *data, siz
     return code == -ENOTCONN ? -EPIPE : code;
 }
 
-static __attribute__((noinline)) int64_t packet_on(struct prony_line *line, int fd, void *data, size_t bytes,
-                                                   uint64_t deadline, bool tried)
+int64_t prony_packet_recv_on(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline, bool failed)
 {
     struct prony_waiting waiting = prony_wait_at(line, PRONY_IN, deadline);
-    int code = tried ? again(&waiting, fd, POLLIN) : prony_wait_first(&waiting, fd, POLLIN);
+    int code = failed ? again(&waiting, fd, POLLIN) : prony_wait_first(&waiting, fd, POLLIN);
     while (code == 0) {
         ssize_t n = recv(fd, data, bytes, MSG_TRUNC | (deadline != UINT64_MAX ? MSG_DONTWAIT : 0));
         if (n >= 0) {
             prony_wait_end(&waiting);
-            return n;
+            return (size_t)n > bytes ? -EMSGSIZE : (int64_t)n;
         }
         code = again(&waiting, fd, POLLIN);
     }
     return code;
-}
-
-int64_t prony_packet_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline)
-{
-    const unsigned most = prony_line_burst(line, deadline);
-    int64_t n = -1;
-    for (unsigned left = most; n < 0 && left > 0; left--)
-        if ((n = recv(fd, data, bytes, MSG_TRUNC)) < 0 && errno != EAGAIN)
-            break;
-    if (n < 0)
-        n = packet_on(line, fd, data, bytes, deadline, most > 0);
-    return n > (int64_t)bytes ? -EMSGSIZE : n;
 }
 
 int prony_socket_slices(int fd, struct prony_error *error)

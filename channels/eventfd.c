@@ -37,11 +37,12 @@ static int event_ring(struct prony_box *box)
 
 static int event_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 {
-    struct prony_waiting nap = {.slice_ns = sleep_ns};
     int fd = box->line.fd[BELLS + (box->number ^ 1u)];
     uint64_t count;
-    if (sleep_ns > 0 && !(forever && box->line.wait == PRONY_WAIT_BLOCK))
+    if (sleep_ns > 0 && !(forever && box->line.wait == PRONY_WAIT_BLOCK)) {
+        struct prony_waiting nap = {.slice_ns = sleep_ns};
         (void)prony_wait_fd(&nap, fd, POLLIN);
+    }
     if (box->line.wait == PRONY_WAIT_BLOCK && !(sleep_ns > 0 && forever)) {
         struct pollfd one = {fd, POLLIN, 0};
         if (poll(&one, 1, 0) <= 0)
@@ -53,6 +54,7 @@ static int event_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 }
 
 static const struct prony_bell bell = {.counts = true, .ring = event_ring, .hear = event_hear};
+PRONY_BOX_MOVES(event, &bell)
 
 static void event_gone(void *shared, int end)
 {
@@ -118,8 +120,8 @@ PRONY_EXPORT(channel, eventfd) = {
     .create = event_create,
     .address = prony_lines_address,
     .attach = event_attach,
-    .send = prony_box_send,
-    .recv = prony_box_recv,
+    .send = event_send,
+    .recv = event_recv,
     .pollfd = event_pollfd,
     .detach = prony_box_free,
     .destroy = prony_lines_destroy,

@@ -52,6 +52,7 @@ static int futex_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 }
 
 static const struct prony_bell bell = {.counts = true, .memory = true, .ring = futex_ring, .hear = futex_hear};
+PRONY_BOX_MOVES(futex, &bell)
 
 static int futex_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                          struct prony_error *error)
@@ -79,8 +80,8 @@ PRONY_EXPORT(channel, futex) = {
     .create = futex_create,
     .address = prony_lines_address,
     .attach = futex_attach,
-    .send = prony_box_send,
-    .recv = prony_box_recv,
+    .send = futex_send,
+    .recv = futex_recv,
     .detach = prony_box_free,
     .destroy = prony_lines_destroy,
     .forget = prony_blob_forget,

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define PRONY_LOOK_NS 100000000u
 
@@ -178,13 +179,40 @@ int prony_wait_fd(const struct prony_waiting *waiting, int fd, short events);
 /* The sleep that a policy begins with: poll always, block when there is a limit. 0 to try, or -ETIMEDOUT, -EPIPE. */
 int prony_wait_first(struct prony_waiting *waiting, int fd, short events);
 
-/* Streams and packets over descriptors. `how` is of these. A packet's recv returns 0 at an empty message, and at the end
- * where the socket has one. */
+/* Streams over descriptors. `how` is of these. */
 enum { PRONY_FD_SOCKET = 1, PRONY_FD_PIPE = 2 };
 int64_t prony_stream_send(struct prony_line *line, int fd, int how, const void *data, size_t bytes, uint64_t deadline);
 int64_t prony_stream_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline);
-int64_t prony_packet_send(struct prony_line *line, int fd, const void *data, size_t bytes, uint64_t deadline);
-int64_t prony_packet_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline);
+/* Packets after a first try, which failed with errno, or without one. */
+int64_t prony_packet_send_on(struct prony_line *line, int fd, const void *data, size_t bytes, uint64_t deadline,
+                             bool failed);
+int64_t prony_packet_recv_on(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline, bool failed);
+
+/* Here, so that their system calls are made in the channel's own functions: where a processor does not trust its stack of
+ * returns after a system call, every return behind one is dear. */
+static inline int64_t prony_packet_send(struct prony_line *line, int fd, const void *data, size_t bytes,
+                                        uint64_t deadline)
+{
+    const bool tries = prony_line_burst(line, deadline) > 0;
+    if (tries && send(fd, data, bytes, MSG_NOSIGNAL) >= 0)
+        return (int64_t)bytes;
+    return prony_packet_send_on(line, fd, data, bytes, deadline, tries);
+}
+
+/* 0 at an empty message, and at the end where the socket has one. */
+static inline int64_t prony_packet_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline)
+{
+    const unsigned most = prony_line_burst(line, deadline);
+    for (unsigned left = most; left > 0; left--) {
+        ssize_t n = recv(fd, data, bytes, MSG_TRUNC);
+        if (n >= 0)
+            return (size_t)n > bytes ? -EMSGSIZE : (int64_t)n;
+        if (errno != EAGAIN)
+            break;
+    }
+    return prony_packet_recv_on(line, fd, data, bytes, deadline, most > 0);
+}
+
 /* O_NONBLOCK on a descriptor whose policy never sleeps in the call itself. */
 int prony_fd_policy(int fd, enum prony_wait wait, struct prony_error *error);
 /* A blocking socket call comes back now and then, so that the lifeline is looked at. */

@@ -88,6 +88,7 @@ static int cond_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 
 static const struct prony_bell bell = {
     .counts = true, .memory = true, .set_up = cond_set_up, .ring = cond_ring, .hear = cond_hear};
+PRONY_BOX_MOVES(cond, &bell)
 
 static int cond_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                         struct prony_error *error)
@@ -116,8 +117,8 @@ PRONY_EXPORT(channel, mutex_cond) = {
     .create = cond_create,
     .address = prony_lines_address,
     .attach = cond_attach,
-    .send = prony_box_send,
-    .recv = prony_box_recv,
+    .send = cond_send,
+    .recv = cond_recv,
     .detach = prony_box_free,
     .destroy = prony_lines_destroy,
     .forget = prony_blob_forget,

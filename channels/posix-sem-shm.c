@@ -47,6 +47,7 @@ static int sem_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 
 static const struct prony_bell bell = {
     .counts = true, .memory = true, .set_up = sem_set_up, .ring = sem_ring, .hear = sem_hear};
+PRONY_BOX_MOVES(sem, &bell)
 
 static int sem_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                        struct prony_error *error)
@@ -73,8 +74,8 @@ PRONY_EXPORT(channel, posix_sem_shm) = {
     .create = sem_create,
     .address = prony_lines_address,
     .attach = sem_attach,
-    .send = prony_box_send,
-    .recv = prony_box_recv,
+    .send = sem_send,
+    .recv = sem_recv,
     .detach = prony_box_free,
     .destroy = prony_lines_destroy,
     .forget = prony_blob_forget,

@@ -32,6 +32,7 @@ static int signal_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 }
 
 static const struct prony_bell bell = {.ring = signal_ring, .hear = signal_hear};
+PRONY_BOX_MOVES(signal, &bell)
 
 static int signal_connect(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b,
                           struct prony_error *error)
@@ -78,8 +79,8 @@ PRONY_EXPORT(channel, signal) = {
     .create = signal_create,
     .address = prony_lines_address,
     .attach = signal_attach,
-    .send = prony_box_send,
-    .recv = prony_box_recv,
+    .send = signal_send,
+    .recv = signal_recv,
     .detach = signal_free,
     .destroy = prony_lines_destroy,
     .forget = prony_blob_forget,

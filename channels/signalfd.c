@@ -46,6 +46,7 @@ static int signal_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 }
 
 static const struct prony_bell bell = {.ring = signal_ring, .hear = signal_hear};
+PRONY_BOX_MOVES(signal, &bell)
 
 static void signal_gone(void *shared, int gone)
 {
@@ -128,8 +129,8 @@ PRONY_EXPORT(channel, signalfd) = {
     .create = signal_create,
     .address = prony_lines_address,
     .attach = signal_attach,
-    .send = prony_box_send,
-    .recv = prony_box_recv,
+    .send = signal_send,
+    .recv = signal_recv,
     .pollfd = signal_pollfd,
     .detach = signal_free,
     .destroy = prony_lines_destroy,

@@ -50,6 +50,7 @@ static int sysv_hear(struct prony_box *box, uint64_t sleep_ns, bool forever)
 }
 
 static const struct prony_bell bell = {.counts = true, .ring = sysv_ring, .hear = sysv_hear};
+PRONY_BOX_MOVES(sysv, &bell)
 
 static int sysv_make(void *shared, struct prony_error *error)
 {
@@ -157,8 +158,8 @@ PRONY_EXPORT(channel, sysv_shm_sem) = {
     .create = sysv_create,
     .address = prony_lines_address,
     .attach = sysv_attach,
-    .send = prony_box_send,
-    .recv = prony_box_recv,
+    .send = sysv_send,
+    .recv = sysv_recv,
     .detach = prony_box_free,
     .destroy = prony_lines_destroy,
     .forget = prony_blob_forget,

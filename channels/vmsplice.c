@@ -149,8 +149,8 @@ static int hand_over(struct splice_end *end, size_t bytes, uint64_t deadline)
 {
     struct iovec part = {end->ring + (end->next << end->shift), bytes};
     if (bytes > 0 && prony_line_burst(&end->line, deadline) > 0) {
-        ssize_t n = vmsplice(end->line.fd[PRONY_OUT], &part, 1,
-                             end->line.wait == PRONY_WAIT_BLOCK ? 0 : SPLICE_F_NONBLOCK);
+        ssize_t n =
+            vmsplice(end->line.fd[PRONY_OUT], &part, 1, end->line.wait == PRONY_WAIT_BLOCK ? 0 : SPLICE_F_NONBLOCK);
         part.iov_base = (char *)part.iov_base + (n > 0 ? n : 0);
         part.iov_len -= n > 0 ? (size_t)n : 0;
     }

@@ -57,6 +57,7 @@ struct ipc_bare {
     bool blocks;
     uint64_t sent, got;
     unsigned char *pages; /* vmsplice: a ring of them */
+    void *own;            /* the mechanism's */
 };
 
 void ipc_bare_open(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk);

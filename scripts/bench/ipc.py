@@ -27,7 +27,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 QUICK_LINE_NS = 130
 MOVED = 1.25
 SPIN = ("pipe", "fifo", "vmsplice", "unix-stream", "unix-dgram", "unix-seqpacket", "tcp", "udp", "posix-mq", "sysv-mq",
-        "eventfd", "sysv-shm-sem", "signal", "signalfd", "process-vm", "memfd-pass")
+        "eventfd", "sysv-shm-sem", "signal", "signalfd", "process-vm", "memfd-pass", "io-uring", "zeromq", "mp-queue")
+SLOW = ("io-uring", "zeromq", "mp-queue", "memfd-pass")  # tens of us a round trip
 MEMORY = ("futex", "posix-sem-shm", "mutex-cond")  # no system call while they spin: stated in ns
 SIZES = (64, 256, 4096, 65536, 1 << 20)
 SHORT_NS, LONG_NS = (5000, 25000), (200000, 1000000)
@@ -66,7 +67,7 @@ class Bench:
 
     def kernel(self, channel, wait):
         memory = wait == "spin" and channel in MEMORY
-        counts = (80, 250) if wait == "spin" else (400, 10)
+        counts = (400, 10) if wait == "block" else (80, 25 if channel in SLOW else 250)
         [[ratio, null, ours, bare]] = rows("kernel", self.pus, channel, wait, *counts)
         name = f"{channel}-{wait}" + ("-ns" if memory else "")
         self.note(name, (ours - bare) / 2 if memory else math.exp(ratio))

@@ -2,14 +2,12 @@
  * descriptors and queues of the channel beside them, so that both loops meet the same objects of the kernel; words and
  * slots in shared memory are their own. Where a sleep must have a limit, or the end of a peer that left in silence would
  * never be seen, both loops give it one: that is another argument of the same call. */
+#include "scripts/bench/ipc_bare.h"
 #include "channels/box.h"
-#include "scripts/bench/ipc.h"
 
 #include <fcntl.h>
 #include <mqueue.h>
 #include <prony/sync.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,53 +18,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-enum { BYTES = 64, IN = 0, OUT = 1 };
-
-/* One direction in shared memory. */
-struct ipc_way {
-    _Alignas(64) uint64_t number; /* of the last message in the slot */
-    unsigned char slot[BYTES];
-    _Alignas(64) uint32_t word; /* futex: messages that nobody took */
-    uint32_t asleep;
-    int32_t tid;
-    _Alignas(64) sem_t sem;
-    _Alignas(64) pthread_mutex_t mutex;
-    pthread_cond_t cond;
-    uint32_t count;
-};
-
-struct ipc_mechanism {
-    const char *name;
-    void (*trips)(struct ipc_pair *pair, struct ipc_bare *bare, long count);
-    void (*open)(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk);
-};
-
-typedef void move_fn(struct ipc_bare *bare, void *data);
-
-static inline __attribute__((always_inline)) void trips(struct ipc_pair *pair, struct ipc_bare *bare, long count,
-                                                        move_fn *put, move_fn *get)
-{
-    for (long i = 0; i < count; i++) {
-        if (pair->role == 0)
-            put(bare, pair->buffer);
-        get(bare, pair->buffer);
-        if (pair->role == 1)
-            put(bare, pair->buffer);
-    }
-}
-
-#define TRIPS(name, put, get)                                                                                          \
-    static void name##_trips(struct ipc_pair *pair, struct ipc_bare *bare, long count)                                 \
-    {                                                                                                                  \
-        trips(pair, bare, count, put, get);                                                                            \
-    }
-
-static inline void want(bool holds, const char *what)
-{
-    if (!holds)
-        ipc_die("bare loop: %s: %s", what, strerrordesc_np(errno));
-}
 
 /* Descriptors */
 
@@ -100,7 +51,7 @@ TRIPS(fd, fd_put, fd_get)
 TRIPS(stream, socket_put, fd_get)
 TRIPS(packet, socket_put, packet_get)
 
-static void open_two(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk)
+void ipc_bare_two(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk)
 {
     const struct prony_line *line = talk->end;
     (void)pair;
@@ -122,12 +73,12 @@ TRIPS(splice, splice_put, fd_get)
 
 static void open_splice(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk)
 {
-    open_two(bare, pair, talk);
+    ipc_bare_two(bare, pair, talk);
     bare->pages = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     want(bare->pages != MAP_FAILED, "mmap");
 }
 
-static void open_one(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk)
+void ipc_bare_one(struct ipc_bare *bare, const struct ipc_pair *pair, const struct ipc_talk *talk)
 {
     (void)pair;
     bare->in = bare->out = ((const struct prony_line *)talk->end)->fd[0];
@@ -461,25 +412,16 @@ TRIPS(vm, vm_put, vm_get)
 TRIPS(memfd, memfd_put, memfd_get)
 
 static const struct ipc_mechanism mechanisms[] = {
-    {"pipe", fd_trips, open_two},
-    {"fifo", fd_trips, open_two},
-    {"vmsplice", splice_trips, open_splice},
-    {"unix-stream", stream_trips, open_one},
-    {"unix-dgram", packet_trips, open_one},
-    {"unix-seqpacket", packet_trips, open_one},
-    {"tcp", stream_trips, open_one},
-    {"udp", packet_trips, open_one},
-    {"posix-mq", mq_trips, open_two},
-    {"sysv-mq", msg_trips, open_sysv},
-    {"eventfd", event_trips, open_event},
-    {"sysv-shm-sem", semop_trips, open_semop},
-    {"posix-sem-shm", sem_trips, open_words},
-    {"mutex-cond", cond_trips, open_words},
-    {"futex", futex_trips, open_words},
-    {"signal", signal_trips, open_signal},
-    {"signalfd", signalfd_trips, open_signal},
-    {"process-vm", vm_trips, open_one},
-    {"memfd-pass", memfd_trips, open_one},
+    {"pipe", fd_trips, ipc_bare_two},           {"fifo", fd_trips, ipc_bare_two},
+    {"vmsplice", splice_trips, open_splice},    {"unix-stream", stream_trips, ipc_bare_one},
+    {"unix-dgram", packet_trips, ipc_bare_one}, {"unix-seqpacket", packet_trips, ipc_bare_one},
+    {"tcp", stream_trips, ipc_bare_one},        {"udp", packet_trips, ipc_bare_one},
+    {"posix-mq", mq_trips, ipc_bare_two},       {"sysv-mq", msg_trips, open_sysv},
+    {"eventfd", event_trips, open_event},       {"sysv-shm-sem", semop_trips, open_semop},
+    {"posix-sem-shm", sem_trips, open_words},   {"mutex-cond", cond_trips, open_words},
+    {"futex", futex_trips, open_words},         {"signal", signal_trips, open_signal},
+    {"signalfd", signalfd_trips, open_signal},  {"process-vm", vm_trips, ipc_bare_one},
+    {"memfd-pass", memfd_trips, ipc_bare_one},
 };
 
 static const struct ipc_mechanism *find(const char *name)
@@ -487,7 +429,7 @@ static const struct ipc_mechanism *find(const char *name)
     for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++)
         if (strcmp(mechanisms[i].name, name) == 0)
             return &mechanisms[i];
-    return NULL;
+    return ipc_built(name);
 }
 
 bool ipc_bare_has(const char *channel)

@@ -81,7 +81,7 @@ static int by_channel(const int pus[2], char **argument)
         }
     }
     for (unsigned i = 0; i < rounds && pair.role == 0; i++) {
-        ratio[0][i] = log(value[0][i] / value[1][i]);
+        ratio[0][i] = log(value[0][i]) - (log(value[1][i]) + log(value[2][i])) / 2;
         ratio[1][i] = log(value[2][i] / value[1][i]);
     }
     ipc_close(&pair, &talk, 1);
@@ -283,7 +283,8 @@ static const struct mode {
     const char *usage;
 } modes[] = {
     {"kernel", 4, by_channel,
-     "CHANNEL WAIT ROUNDS TRIPS: median ln of channel to bare, of bare to itself; ns a trip of channel and bare"},
+     "CHANNEL WAIT ROUNDS TRIPS: median ln of channel to both bare loops, of bare to itself; ns a trip of channel and "
+     "bare"},
     {"ring", 1, by_ring,
      "ROUNDS: ns of line RT, round trips of slots and bytes, line RT; of a message one way in both; line RT"},
     {"size", 3, by_size, "ROUNDS BYTES SETTINGS: ns of line RT, of a message through the ring, of a bare hand-off"},

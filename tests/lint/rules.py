@@ -30,8 +30,8 @@ FOREIGN = {
     r"jansson\w*\.h$": "results/",
     r"gsl/": "stats/",
     r"omp\.h$": ("engines/openmp.c", "scripts/bench/"), # the second: a peer to measure against
-    r"zmq\.h$": "channels/zeromq.c",
-    r"liburing": "channels/io-uring.c",
+    r"zmq\.h$": ("channels/zeromq.c", "scripts/bench/"),
+    r"liburing": ("channels/io-uring.c", "scripts/bench/"),
     r"tbb/": "engines/tbb.cpp",
     r"uv\.h$": "engines/libuv.c",
     r"glib\.h$": "engines/glib.c",

@@ -124,17 +124,33 @@ static void mq_detach(void *handle)
     free(end);
 }
 
-/* How long a call may sleep: queues take a point in time of the clock of the day. NULL where they never sleep. */
-static const struct timespec *limit_of(const struct prony_waiting *waiting, struct timespec *until)
+/* Queues take a point in time of the clock of the day. */
+static struct timespec limit_of(const struct prony_waiting *waiting)
 {
+    struct timespec at;
     uint64_t ns;
+    (void)clock_gettime(CLOCK_REALTIME, &at);
+    ns = waiting->slice_ns + (uint64_t)at.tv_nsec;
+    return (struct timespec){at.tv_sec + (time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+}
+
+/* One try: where calls never sleep they are not told how long, which would cost a look at the clock. */
+static int put(const struct prony_waiting *waiting, mqd_t queue, const void *data, size_t bytes)
+{
+    struct timespec until;
     if (waiting->line->wait != PRONY_WAIT_BLOCK)
-        return NULL;
-    (void)clock_gettime(CLOCK_REALTIME, until);
-    ns = waiting->slice_ns + (uint64_t)until->tv_nsec;
-    until->tv_sec += (time_t)(ns / 1000000000u);
-    until->tv_nsec = (long)(ns % 1000000000u);
-    return until;
+        return mq_send(queue, data, bytes, 0);
+    until = limit_of(waiting);
+    return mq_timedsend(queue, data, bytes, 0, &until);
+}
+
+static ssize_t get(const struct prony_waiting *waiting, mqd_t queue, void *data, size_t bytes)
+{
+    struct timespec until;
+    if (waiting->line->wait != PRONY_WAIT_BLOCK)
+        return mq_receive(queue, data, bytes, NULL);
+    until = limit_of(waiting);
+    return mq_timedreceive(queue, data, bytes, NULL, &until);
 }
 
 static uint64_t first_slice(uint64_t deadline)
@@ -163,8 +179,7 @@ static int64_t mq_send_to(void *handle, const void *data, size_t bytes, int64_t 
     int code = end->line.wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, queue, POLLOUT) : 0;
     waiting.slice_ns = first_slice(waiting.deadline);
     while (code == 0) {
-        struct timespec until;
-        if (mq_timedsend(queue, data, bytes, 0, limit_of(&waiting, &until)) == 0) {
+        if (put(&waiting, queue, data, bytes) == 0) {
             prony_wait_end(&waiting);
             return (int64_t)bytes;
         }
@@ -182,8 +197,7 @@ static int64_t mq_recv_from(void *handle, void *data, size_t bytes, int64_t time
     int code = end->line.wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, queue, POLLIN) : 0;
     waiting.slice_ns = first_slice(waiting.deadline);
     while (code == 0) {
-        struct timespec until;
-        ssize_t n = mq_timedreceive(queue, to, end->largest, NULL, limit_of(&waiting, &until));
+        ssize_t n = get(&waiting, queue, to, end->largest);
         if (n >= 0) {
             prony_wait_end(&waiting);
             if ((size_t)n > bytes)

@@ -222,9 +222,14 @@ void prony_gap_learn(struct prony_waiting *waiting)
     enum { SEVERAL = 4, SOON = 8 };
     struct prony_gap *gap = waiting->gap;
     const uint64_t budget = waiting->line->budget_ns;
-    const uint64_t slept = waiting->spinning ? 0 : prony_now_ns() - waiting->begun;
-    if (slept < budget) {
+    uint64_t slept;
+    if (waiting->spinning) {
         *gap = (struct prony_gap){0, 0, 0, 0};
+        return;
+    }
+    slept = prony_now_ns() - waiting->begun;
+    if (slept < budget) {
+        gap->left = 0; /* it may have been one that was late by chance: a spin in vain, and all is as it was */
     } else if (slept < 2 * budget) {
         if (gap->sleeps >= SEVERAL && gap->skip > SOON)
             gap->skip = gap->left = SOON;

@@ -84,6 +84,18 @@ static void gaps_that_shorten_are_noticed(void **state)
     assert_int_equal(spins_of(&line, 9, 1.5), 1);
 }
 
+/* Long gaps, and a message that had waited for its reader. */
+static void one_short_sleep_costs_one_spin(void **state)
+{
+    struct prony_line line = a_line();
+    (void)state;
+    (void)spins_of(&line, 1000, 10);
+    for (int i = 0; i < 5; i++) {
+        assert_false(wait_for(&line, 0.5));
+        assert_int_equal(spins_of(&line, 200, 10), 1);
+    }
+}
+
 static void other_policies_learn_nothing(void **state)
 {
     struct prony_line line = a_line();
@@ -135,9 +147,10 @@ static void every_length_goes_through_a_box(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(short_gaps_are_spun_through),  cmocka_unit_test(long_gaps_are_slept_through),
-        cmocka_unit_test(one_long_gap_changes_nothing), cmocka_unit_test(gaps_that_shorten_are_noticed),
-        cmocka_unit_test(other_policies_learn_nothing), cmocka_unit_test(every_length_goes_through_a_box),
+        cmocka_unit_test(short_gaps_are_spun_through),     cmocka_unit_test(long_gaps_are_slept_through),
+        cmocka_unit_test(one_long_gap_changes_nothing),    cmocka_unit_test(gaps_that_shorten_are_noticed),
+        cmocka_unit_test(one_short_sleep_costs_one_spin),  cmocka_unit_test(other_policies_learn_nothing),
+        cmocka_unit_test(every_length_goes_through_a_box),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,17 +152,12 @@ static uint32_t advance(struct prony_box *box, int way)
     return ++box->position[way];
 }
 
-static bool is_dead(const struct prony_box *box)
-{
-    return __atomic_load_n(&box->way[PRONY_IN]->dead, __ATOMIC_ACQUIRE) != 0;
-}
-
 static int await_room(struct prony_box *box, uint64_t deadline)
 {
     struct prony_waiting waiting = prony_wait_at(&box->line, PRONY_OUT, deadline);
     uint32_t *full = &box->way[PRONY_OUT]->full;
     while (prony_box_is_full(box)) {
-        int code = is_dead(box) ? -EPIPE : prony_wait_next(&waiting);
+        int code = prony_box_is_dead(box) ? -EPIPE : prony_wait_next(&waiting);
         if (code < 0)
             return code;
         if (code == 0)
@@ -216,7 +211,7 @@ static int await_message(struct prony_box *box, uint64_t deadline)
     int code = 0;
     if (!box->bell->counts && !prony_box_is_empty(box))
         return 0;
-    if (is_dead(box) && prony_box_is_empty(box))
+    if (prony_box_is_dead(box) && prony_box_is_empty(box))
         return -EPIPE;
     waiting.slice_ns = PRONY_LOOK_NS;
     if (sleeps && deadline != UINT64_MAX)
@@ -228,7 +223,7 @@ static int await_message(struct prony_box *box, uint64_t deadline)
                 prony_wait_end(&waiting);
                 return 0;
             }
-            if (is_dead(box))
+            if (prony_box_is_dead(box))
                 return -EPIPE;
         }
         if (heard != 0 && heard != -EAGAIN)

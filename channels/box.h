@@ -94,6 +94,11 @@ static inline bool prony_box_is_full(struct prony_box *box)
     return box->position[PRONY_OUT] - box->room >= box->plan.slots;
 }
 
+static inline bool prony_box_is_dead(const struct prony_box *box)
+{
+    return __atomic_load_n(&box->way[PRONY_IN]->dead, __ATOMIC_ACQUIRE) != 0;
+}
+
 /* A slot begins with the number of slots filled, it included. */
 static inline bool prony_box_is_empty(const struct prony_box *box)
 {
@@ -123,9 +128,10 @@ static inline int64_t prony_box_recv_by(const struct prony_bell *bell, void *end
                                         int64_t timeout_ns)
 {
     struct prony_box *box = end;
-    unsigned left = timeout_ns < 0 && box->line.wait == PRONY_WAIT_SPIN ? box->line.burst : 0;
+    const uint64_t nap_ns = box->line.wait == PRONY_WAIT_BLOCK ? PRONY_LOOK_NS : 0;
+    unsigned left = timeout_ns < 0 && !prony_box_is_dead(box) ? box->line.burst : 0;
     for (; left > 0; left--) {
-        if ((bell->counts || prony_box_is_empty(box)) && bell->hear(box, 0, true) != 0) {
+        if ((bell->counts || prony_box_is_empty(box)) && bell->hear(box, nap_ns, true) != 0) {
             if (bell->memory)
                 prony_pause();
         } else if (!prony_box_is_empty(box)) {

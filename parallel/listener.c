@@ -1,7 +1,7 @@
-/* Listeners and clients over unix sockets and loopback TCP. Unix sockets keep messages whole, as pipes do; over TCP the
- * pipe's functions see to it. */
+/* Listeners and clients over unix sockets and loopback TCP. Unix sockets keep messages whole, as pipes do; for TCP see stream.c. */
 #include <prony/listener.h>
 
+#include "parallel/stream.h"
 #include "parallel/until.h"
 
 #include <arpa/inet.h>
@@ -104,22 +104,24 @@ int prony_listener_open(struct prony_listener *listener, const char *address, st
     return code;
 }
 
-/* 0, or -EACCES when the other side is another user's. A TCP connection sends what it has at once. */
-static int admit(int fd)
+/* Makes a connection of it, unless the other side is another user's: -EACCES. TCP sends what it has at once. */
+static int admit(int fd, struct prony_connection *connection)
 {
     struct ucred peer;
-    socklen_t bytes = sizeof peer;
     int domain;
     if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){sizeof domain}) != 0)
         return -errno;
-    if (domain == AF_INET)
-        return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) == 0 ? 0 : -errno;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0)
+    if (domain == AF_INET && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) != 0)
         return -errno;
-    return peer.uid == geteuid() ? 0 : -EACCES;
+    if (domain != AF_INET && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &(socklen_t){sizeof peer}) != 0)
+        return -errno;
+    if (domain != AF_INET && peer.uid != geteuid())
+        return -EACCES;
+    *connection = (struct prony_connection){fd, domain == AF_INET};
+    return 0;
 }
 
-int prony_listener_accept(struct prony_listener *listener, int *fd, int64_t timeout_ns)
+int prony_listener_accept(struct prony_listener *listener, struct prony_connection *connection, int64_t timeout_ns)
 {
     const uint64_t end = until_ns(timeout_ns);
     int code, got;
@@ -131,12 +133,9 @@ int prony_listener_accept(struct prony_listener *listener, int *fd, int64_t time
         if ((code = prony_pipe_poll(listener->fd, left_ns(end))) != 0) /* another may have taken it: then again */
             return code;
     }
-    if ((code = admit(got)) != 0) {
+    if ((code = admit(got, connection)) != 0)
         (void)close(got);
-        return code;
-    }
-    *fd = got;
-    return 0;
+    return code;
 }
 
 void prony_listener_close(struct prony_listener *listener)
@@ -168,7 +167,8 @@ static int reach(int fd, const struct place *place, uint64_t end)
     }
 }
 
-int prony_client(const char *address, int *fd, int64_t timeout_ns, struct prony_error *error)
+int prony_connect(const char *address, struct prony_connection *connection, int64_t timeout_ns,
+                  struct prony_error *error)
 {
     const uint64_t end = until_ns(timeout_ns);
     struct place place;
@@ -178,12 +178,24 @@ int prony_client(const char *address, int *fd, int64_t timeout_ns, struct prony_
     got = socket(place.as.any.sa_family, place.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     code = got < 0 ? -errno : reach(got, &place, end);
     if (code == 0)
-        code = admit(got);
+        code = admit(got, connection);
     if (code != 0) {
         if (got >= 0)
             (void)close(got);
         return prony_fail(error, code, "cannot connect to %s: %s", address, strerrordesc_np(-code));
     }
-    *fd = got;
     return 0;
+}
+
+int prony_connection_send(const struct prony_connection *connection, const void *message, size_t bytes,
+                          int64_t timeout_ns)
+{
+    return (connection->streamed ? prony_streamed_send : prony_pipe_send)(connection->fd, message, bytes, timeout_ns);
+}
+
+int prony_connection_receive(const struct prony_connection *connection, void *message, size_t room, size_t *got,
+                             int64_t timeout_ns)
+{
+    return (connection->streamed ? prony_streamed_receive : prony_pipe_receive)(connection->fd, message, room, got,
+                                                                                timeout_ns);
 }

@@ -2,7 +2,6 @@
  * in a memfd, whose descriptor is sent in its place. */
 #include <prony/pipe.h>
 
-#include "parallel/stream.h"
 #include "parallel/until.h"
 
 #include <errno.h>
@@ -86,8 +85,6 @@ int prony_pipe_send(int fd, const void *message, size_t bytes, int64_t timeout_n
     int aside = -1, code = 0;
     if (bytes > INT_MAX)
         return -EMSGSIZE;
-    if (prony_is_streamed(fd))
-        return prony_streamed_send(fd, message, bytes, timeout_ns);
     if (bytes > PACKET) {
         if ((aside = put_aside(message, bytes)) < 0)
             return aside;
@@ -141,8 +138,6 @@ int prony_pipe_receive(int fd, void *message, size_t room, size_t *got, int64_t 
     struct msghdr packet;
     ssize_t bytes;
     int aside, code = 0;
-    if (prony_is_streamed(fd))
-        return prony_streamed_receive(fd, message, room, got, timeout_ns);
     do {
         packet = (struct msghdr){
             .msg_iov = parts, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control.as.bytes};

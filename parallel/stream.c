@@ -9,12 +9,6 @@
 #include <sys/uio.h>
 #include <time.h>
 
-bool prony_is_streamed(int fd)
-{
-    int type = 0;
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) == 0 && type == SOCK_STREAM;
-}
-
 /* 0 when the descriptor is ready, -ETIMEDOUT, or -errno. */
 static int await(int fd, short events, uint64_t end)
 {
@@ -45,6 +39,8 @@ int prony_streamed_send(int fd, const void *message, size_t bytes, int64_t timeo
     const uint32_t size = (uint32_t)bytes;
     const size_t all = sizeof size + bytes;
     size_t done = 0;
+    if (bytes > INT_MAX)
+        return -EMSGSIZE;
     while (done < all) {
         const size_t head = done < sizeof size ? sizeof size - done : 0, body = done + head - sizeof size;
         struct iovec parts[2] = {{(char *)(uintptr_t)&size + (sizeof size - head), head},

@@ -1,8 +1,8 @@
 /* A listener that hands out connections, and the client that makes one: message pipes between processes that are no kin.
  *
  * An address is "unix:PATH", "unix:@NAME" (a name of the kernel's, without a file) or "tcp:127.0.0.1:PORT" (port 0: any).
- * A connection is the end of a duplex pipe: prony_pipe_send, _receive, _poll and prony_wait_many take it, and so do they
- * take listener.fd, which is readable while a client waits.
+ * A connection is used as an end of a duplex pipe (prony/pipe.h). prony_pipe_poll and prony_wait_many take its `fd`, and
+ * that of a listener, which is readable while a client waits.
  *
  * Over a unix socket both sides ask the kernel whose the other is: another user's is refused. Over TCP nobody is asked who
  * he is: it listens on the loopback address alone, and whoever runs programs here may connect.
@@ -22,6 +22,11 @@ extern "C" {
 
 #define PRONY_ADDRESS 128
 
+struct prony_connection {
+    int fd;       /* the caller's to close */
+    int streamed; /* over TCP; over a unix socket it is an end of a pipe indeed */
+};
+
 struct prony_listener {
     int fd;
     int owner;                   /* the process that opened it, and removes its file */
@@ -30,14 +35,20 @@ struct prony_listener {
 
 /* 0; -EINVAL: no such address; -EADDRINUSE: also when the file is there; or what the system says. */
 int prony_listener_open(struct prony_listener *listener, const char *address, struct prony_error *error);
-/* The next client: 0 and *fd, which is the caller's to close. -ETIMEDOUT; -EACCES: it was another user's, and is gone. */
-int prony_listener_accept(struct prony_listener *listener, int *fd, int64_t timeout_ns);
+/* The next client. -ETIMEDOUT; -EACCES: it was another user's, and is gone. */
+int prony_listener_accept(struct prony_listener *listener, struct prony_connection *connection, int64_t timeout_ns);
 /* Closes it; the file of "unix:PATH" is removed by who opened it. Connections stay. */
 void prony_listener_close(struct prony_listener *listener);
 
-/* 0 and *fd, the caller's to close. -ECONNREFUSED, -ENOENT: nobody listens; -EACCES: another user does; -ETIMEDOUT: too
- * many wait there, until then. */
-int prony_client(const char *address, int *fd, int64_t timeout_ns, struct prony_error *error);
+/* -ECONNREFUSED, -ENOENT: nobody listens; -EACCES: another user does; -ETIMEDOUT: too many wait there, until then. */
+int prony_connect(const char *address, struct prony_connection *connection, int64_t timeout_ns,
+                  struct prony_error *error);
+
+/* As prony_pipe_send and prony_pipe_receive; after a message that broke off over TCP -EBADMSG, then the end. */
+int prony_connection_send(const struct prony_connection *connection, const void *message, size_t bytes,
+                          int64_t timeout_ns);
+int prony_connection_receive(const struct prony_connection *connection, void *message, size_t room, size_t *got,
+                             int64_t timeout_ns);
 
 #ifdef __cplusplus
 }

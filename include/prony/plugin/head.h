@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define PRONY_ABI 5u /* of everything under include/prony; plug-ins of another ABI are refused */
+#define PRONY_ABI 6u /* of everything under include/prony; plug-ins of another ABI are refused */
 
 enum prony_kind { PRONY_ENGINE, PRONY_WORKLOAD, PRONY_CHANNEL, PRONY_PROVIDER, PRONY_KINDS };
 

@@ -311,3 +311,13 @@ const struct prony_view_cell *prony_view_at(const struct prony_view *view, const
 {
     return &view->cell[view->order[group->first + i]];
 }
+
+bool prony_view_task_times(const struct prony_view_cell *cell, double times[PRONY_VIEW_TIMES], double *timed)
+{
+    static const char *const parts[] = {"wait", "run"}, *const points[] = {"p50", "p99", "max"};
+    const json_t *told = json_object_get(cell->json, "task_times");
+    for (unsigned i = 0; i < PRONY_VIEW_TIMES; i++)
+        times[i] = prony_json_number(json_object_get(told, parts[i / 3]), points[i % 3]);
+    *timed = prony_json_number(json_object_get(told, "wait"), "count");
+    return told != NULL;
+}

@@ -67,5 +67,9 @@ const char *prony_view_trouble(const struct prony_view *view, const struct prony
                                size_t bytes);
 /* "1.93 M numbers/s" */
 const char *prony_view_rate(double rate, const char *unit, char *text, size_t bytes);
+/* How long the cell's tasks waited (p50, p99, longest) and ran (the same), in ns, NaN where it is not known; `timed` is
+ * how many were. False: that was not asked for. */
+enum { PRONY_VIEW_TIMES = 6 };
+bool prony_view_task_times(const struct prony_view_cell *cell, double times[PRONY_VIEW_TIMES], double *timed);
 
 #endif

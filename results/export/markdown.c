@@ -75,13 +75,12 @@ static void head_say(FILE *out, const struct prony_report *report, const struct 
 /* How long tasks waited and ran, where that was asked for. */
 static void tasks_say(const struct prony_view *view, FILE *out)
 {
-    static const char *const parts[] = {"wait", "run"}, *const points[] = {"p50", "p99", "max"};
+    double times[PRONY_VIEW_TIMES], timed;
     bool any = false;
     char text[32];
     for (unsigned i = 0; i < view->count; i++) {
         const struct prony_view_cell *cell = &view->cell[view->order[i]];
-        const json_t *times = json_object_get(cell->json, "task_times");
-        if (times == NULL)
+        if (!prony_view_task_times(cell, times, &timed))
             continue;
         if (!any)
             (void)fputs("\n## How long tasks waited and ran\n\n| workload | engine | workers | timed | wait p50 | wait "
@@ -93,11 +92,9 @@ static void tasks_say(const struct prony_view *view, FILE *out)
         cell_say(out, view->group[cell->group].label);
         (void)fputs(" | ", out);
         cell_say(out, cell->series);
-        (void)fprintf(out, " | %u | %.0f |", cell->workers, prony_json_number(json_object_get(times, "wait"), "count"));
-        for (unsigned k = 0; k < 6; k++) {
-            double value = prony_json_number(json_object_get(times, parts[k / 3]), points[k % 3]);
-            (void)fprintf(out, " %s |", isnan(value) ? "-" : prony_text_of_ns(value, text, sizeof text));
-        }
+        (void)fprintf(out, " | %u | %.0f |", cell->workers, timed);
+        for (unsigned k = 0; k < PRONY_VIEW_TIMES; k++)
+            (void)fprintf(out, " %s |", isnan(times[k]) ? "-" : prony_text_of_ns(times[k], text, sizeof text));
         (void)fputs("\n", out);
     }
 }

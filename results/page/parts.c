@@ -117,13 +117,12 @@ void prony_page_cells(FILE *out, const struct prony_view *view)
 /* How long tasks waited and ran, in the cells that were asked for it. */
 void prony_page_task_times(FILE *out, const struct prony_view *view)
 {
-    static const char *const parts[] = {"wait", "run"}, *const points[] = {"p50", "p99", "max"};
+    double times[PRONY_VIEW_TIMES], timed;
     char text[32];
     bool any = false;
     for (unsigned i = 0; i < view->count; i++) {
         const struct prony_view_cell *cell = &view->cell[view->order[i]];
-        const json_t *times = json_object_get(cell->json, "task_times");
-        if (times == NULL)
+        if (!prony_view_task_times(cell, times, &timed))
             continue;
         if (!any)
             (void)fputs(
@@ -140,12 +139,11 @@ void prony_page_task_times(FILE *out, const struct prony_view *view)
         (void)fputs("</td><td class=label>", out);
         prony_html(out, cell->series);
         (void)fprintf(out, "</td><td class=n data-v=\"%u\">%u</td>", cell->workers, cell->workers);
-        number_open(out, prony_json_number(json_object_get(times, "wait"), "count"));
-        (void)fprintf(out, "%.0f</td>", prony_json_number(json_object_get(times, "wait"), "count"));
-        for (unsigned k = 0; k < 6; k++) {
-            double value = prony_json_number(json_object_get(times, parts[k / 3]), points[k % 3]);
-            number_open(out, value);
-            (void)fprintf(out, "%s</td>", isfinite(value) ? prony_text_of_ns(value, text, sizeof text) : "");
+        number_open(out, timed);
+        (void)fprintf(out, "%.0f</td>", timed);
+        for (unsigned k = 0; k < PRONY_VIEW_TIMES; k++) {
+            number_open(out, times[k]);
+            (void)fprintf(out, "%s</td>", isfinite(times[k]) ? prony_text_of_ns(times[k], text, sizeof text) : "");
         }
         (void)fputs("</tr>\n", out);
     }

@@ -3,6 +3,7 @@
 #include "base/params.h"
 #include "base/registry.h"
 #include "parallel/pool.h"
+#include "tests/tasks.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -18,51 +19,8 @@
 #define ITEMS 20000
 #define TASKS 3000u
 #define LIMIT_NS 60000000000
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                              \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
 
 enum { COUNT, FIB, MEET };
-
-/* Adds one to the counter of every item. */
-static int count(struct prony_worker *worker, const struct prony_task *task)
-{
-    int32_t *counts = prony_at(worker, task->out.off);
-    for (int64_t i = task->lo; i < task->hi; i++)
-        (void)__atomic_fetch_add(&counts[i], 1, __ATOMIC_RELAXED);
-    return 0;
-}
-
-/* lo is n; the value is fib(n). */
-static int fib(struct prony_worker *worker, const struct prony_task *task)
-{
-    struct prony_future *mine = prony_at(worker, task->future);
-    struct prony_task kids[2] = {*task, *task};
-    int code = 0;
-    mine->value = (uint64_t)task->lo;
-    if (task->lo < 2)
-        return 0;
-    for (unsigned i = 0; i < 2; i++) {
-        kids[i].lo = task->lo - 1 - i;
-        kids[i].future = prony_worker_push(worker, sizeof *mine);
-        if (kids[i].future == 0 || worker->ops->spawn(worker, &kids[i]) != 0)
-            return -ENOMEM;
-    }
-    if (worker->ops->join(worker, kids, 2) != 0)
-        return -EIO;
-    mine->value = 0;
-    for (unsigned i = 2; i-- > 0;) {
-        const struct prony_future *its = prony_at(worker, kids[i].future);
-        code = its->status != 0 ? its->status : code;
-        mine->value += its->value;
-        prony_worker_pop(worker, sizeof *its);
-    }
-    return code;
-}
 
 static int meet(struct prony_worker *worker, const struct prony_task *task)
 {

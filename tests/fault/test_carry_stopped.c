@@ -4,6 +4,7 @@
 #include "base/params.h"
 #include "base/registry.h"
 #include "parallel/carry.h"
+#include "tests/tasks.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -20,14 +21,6 @@
 enum { WORKERS = 3, TASKS = 9, ITEMS = 64 };
 #define SECOND_NS 1000000000ll
 #define LIMIT_NS (30 * SECOND_NS)
-
-static int count(struct prony_worker *worker, const struct prony_task *task)
-{
-    int32_t *counts = prony_at(worker, task->out.off);
-    for (int64_t i = task->lo; i < task->hi; i++)
-        (void)__atomic_fetch_add(&counts[i], 1, __ATOMIC_RELAXED);
-    return 0;
-}
 
 static const struct prony_kernel kernels[] = {{"count", count}, {NULL, NULL}};
 

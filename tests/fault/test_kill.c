@@ -3,6 +3,7 @@
  * fork and futures-process, and for fork with its tasks carried over channels of several kinds. */
 #include "base/params.h"
 #include "base/registry.h"
+#include "tests/tasks.h"
 
 #include <prony/pool.h>
 
@@ -26,13 +27,6 @@
 #define TASKS 400u
 #define ROUNDS 150u
 #define LIMIT_NS 60000000000
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                              \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
 
 enum { WORK, DIE, MEET, TREE };
 enum { BY_KILL, BY_SEGV, BY_ABORT, BY_EXIT, WAYS };

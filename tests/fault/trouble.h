@@ -5,6 +5,7 @@
 
 #include "base/params.h"
 #include "base/registry.h"
+#include "tests/tasks.h"
 
 #include <prony/pool.h>
 
@@ -30,24 +31,8 @@
 #define ITEMS 1000
 #define LIMIT_NS 60000000000
 #define SKIPPED 77
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                              \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
 
 #define COUNT 0 /* every table of kernels begins with this one */
-
-/* Adds one to the counter of every item. */
-static inline int count(struct prony_worker *worker, const struct prony_task *task)
-{
-    int32_t *counts = prony_at(worker, task->out.off);
-    for (int64_t i = task->lo; i < task->hi; i++)
-        (void)__atomic_fetch_add(&counts[i], 1, __ATOMIC_RELAXED);
-    return 0;
-}
 
 /* What is tried: an engine, and the channel that is to carry its tasks. */
 struct subject {

@@ -308,8 +308,9 @@ int prony_topology_place(const struct prony_topology *topology, const char *poli
         code = seats_of_policy(topology, known, &seats, error);
     }
     if (code == 0 && workers > seats.count && !oversubscribe)
-        code = prony_fail(error, -ERANGE, "placement %s: %u workers, but %u %s%s", policy, workers, seats.count,
-                          known == NULL ? "PUs in the list" : known->unit, topology->here ? " that may be used" : "");
+        code = prony_fail(error, -ERANGE, "placement %s: %u workers, but %u %s%s (--oversubscribe allows more)", policy,
+                          workers, seats.count, known == NULL ? "PUs in the list" : known->unit,
+                          topology->here ? " that may be used" : "");
     if (code == 0 && (placement->pus = calloc(workers, sizeof *placement->pus)) == NULL)
         code = prony_fail(error, -ENOMEM, "no memory for a placement");
     if (code == 0) {

@@ -254,7 +254,7 @@ static void listen_all(struct prony_carry *carry)
     __atomic_store_n(&carry->crew.hall->parked, 0, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < carry->crew.workers; i++) {
         __atomic_store_n(&carry->crew.desks[i].inside, PRONY_MAY_LISTEN, __ATOMIC_SEQ_CST);
-        prony_crew_wake(&carry->crew, i);
+        (void)prony_crew_wake(&carry->crew, i);
     }
 }
 

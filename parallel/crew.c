@@ -81,6 +81,7 @@ static void work(struct prony_body *me)
                 prony_crew_look_away(me);
             prony_crew_rest(me);
             me->looks = 0;
+            me->rested = true;
         }
     }
 }
@@ -425,7 +426,7 @@ int prony_crew_close(struct prony_crew *crew, uint64_t deadline)
     crew->broken = 0;
     __atomic_store_n(&crew->hall->closing, 1, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < crew->workers; i++)
-        prony_crew_wake(crew, i);
+        (void)prony_crew_wake(crew, i);
     code = prony_crew_await(crew, all_left, crew, deadline);
     for (unsigned i = 0; i < crew->workers; i++) {
         struct prony_mate *mate = &crew->mates[i];

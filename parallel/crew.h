@@ -77,6 +77,7 @@ struct prony_body {
     uint32_t last_round;
     uint32_t looks;  /* idle looks since its last work */
     unsigned served; /* tasks, where they are counted */
+    bool rested;     /* and has found no work since */
     bool looking;    /* it has a bit among those who look on */
     bool yields;     /* it shares the caller's PU: looks on, but never while the caller could run */
     uint64_t head;   /* of its inbox */
@@ -147,8 +148,10 @@ int64_t prony_left(uint64_t deadline); /* a timeout again */
 void prony_crew_rest(struct prony_body *me);
 bool prony_crew_look_on(struct prony_body *me); /* may it, or do enough others? Until prony_crew_look_away */
 void prony_crew_look_away(struct prony_body *me);
-void prony_crew_wake(struct prony_crew *crew, unsigned index);
+bool prony_crew_wake(struct prony_crew *crew, unsigned index); /* false: it was awake */
 void prony_crew_wake_some(struct prony_crew *crew, unsigned n);
+void prony_crew_wake_other(struct prony_crew *crew);  /* by the caller: one that rests elsewhere than on its PU */
+bool prony_crew_rests(const struct prony_crew *crew); /* does any worker? */
 void prony_crew_wake_helper(struct prony_crew *crew); /* for a kid, which its parent runs if nobody else does */
 bool prony_crew_beside(const struct prony_crew *crew, unsigned index); /* does it share the caller's PU? */
 void prony_crew_wake_beside(struct prony_crew *crew);                  /* before the caller sleeps */

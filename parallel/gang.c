@@ -104,7 +104,7 @@ int prony_crew_gang(struct prony_crew *crew, const struct prony_task *task, unsi
     crew->gangs++;
     for (unsigned i = 0; i < roles; i++) {
         __atomic_store_n(&crew->desks[i].call, crew->gangs << 2 | PRONY_CALLED, __ATOMIC_SEQ_CST);
-        prony_crew_wake(crew, i);
+        (void)prony_crew_wake(crew, i);
     }
     code = prony_crew_await(crew, is_over, &gang, deadline);
     if (code != 0)

@@ -69,14 +69,34 @@ void prony_crew_look_away(struct prony_body *me)
     me->looking = false;
 }
 
-void prony_crew_wake(struct prony_crew *crew, unsigned index)
+bool prony_crew_wake(struct prony_crew *crew, unsigned index)
 {
     struct prony_desk *desk = &crew->desks[index];
     if (__atomic_load_n(&desk->asleep, __ATOMIC_SEQ_CST) == 0 ||
         __atomic_exchange_n(&desk->asleep, 0, __ATOMIC_SEQ_CST) == 0)
-        return;
+        return false;
     __atomic_fetch_and(&crew->hall->resting[index / 64], ~(UINT64_C(1) << index % 64), __ATOMIC_SEQ_CST);
     prony_futex_wake(&desk->asleep, 1);
+    return true;
+}
+
+bool prony_crew_rests(const struct prony_crew *crew)
+{
+    for (unsigned i = 0; i * 64 < crew->workers; i++)
+        if (__atomic_load_n(&crew->hall->resting[i], __ATOMIC_SEQ_CST) != 0)
+            return true;
+    return false;
+}
+
+void prony_crew_wake_other(struct prony_crew *crew)
+{
+    for (unsigned i = 0; i * 64 < crew->workers; i++)
+        for (uint64_t resting = __atomic_load_n(&crew->hall->resting[i], __ATOMIC_SEQ_CST); resting != 0;
+             resting &= resting - 1) {
+            const unsigned index = i * 64 + (unsigned)__builtin_ctzll(resting);
+            if (!prony_crew_beside(crew, index) && prony_crew_wake(crew, index))
+                return;
+        }
 }
 
 void prony_crew_wake_some(struct prony_crew *crew, unsigned n)
@@ -84,7 +104,7 @@ void prony_crew_wake_some(struct prony_crew *crew, unsigned n)
     for (unsigned i = 0; i * 64 < crew->workers && n > 0; i++) {
         uint64_t resting = __atomic_load_n(&crew->hall->resting[i], __ATOMIC_SEQ_CST);
         for (; resting != 0 && n > 0; n--) {
-            prony_crew_wake(crew, i * 64 + (unsigned)__builtin_ctzll(resting));
+            (void)prony_crew_wake(crew, i * 64 + (unsigned)__builtin_ctzll(resting));
             resting &= resting - 1;
         }
     }
@@ -109,7 +129,7 @@ void prony_crew_wake_beside(struct prony_crew *crew)
 {
     for (unsigned i = 0; crew->setup->pus != NULL && i < crew->workers; i++)
         if (prony_crew_beside(crew, i))
-            prony_crew_wake(crew, i);
+            (void)prony_crew_wake(crew, i);
 }
 
 void prony_crew_ring(struct prony_crew *crew)

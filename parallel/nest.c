@@ -80,6 +80,7 @@ bool prony_nest_serve(struct prony_body *me)
         struct prony_offers *offers = &pool->offers[prony_victim(me, i)];
         if (__atomic_load_n(&offers->bottom, __ATOMIC_RELAXED) > __atomic_load_n(&offers->top, __ATOMIC_RELAXED) &&
             steal(me, offers, 0, &kid)) {
+            prony_pool_pass_on(me, true);
             run(me, &kid);
             return true;
         }

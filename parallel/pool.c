@@ -32,6 +32,43 @@ static struct prony_task *entry_at(struct prony_inbox *inbox, uint64_t head)
     return (prony_task_ticket(entry) & PRONY_LAP) == lap ? entry : NULL;
 }
 
+/* Is there a task in the inbox that nobody has begun? */
+static bool waits(const struct prony_body *me, struct prony_inbox *inbox)
+{
+    const uint64_t head = __atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE);
+    uint64_t at = __atomic_load_n(&inbox->stolen, __ATOMIC_RELAXED);
+    const struct prony_task *entry;
+    for (at = at > head ? at : head; at - head < PRONY_INBOX && (entry = entry_at(inbox, at)) != NULL; at++) {
+        const uint32_t ticket = prony_task_ticket(entry) & PRONY_TICKETS;
+        const struct prony_future *future = prony_at(&me->worker, __atomic_load_n(&entry->future, __ATOMIC_RELAXED));
+        if ((__atomic_load_n(&future->state, __ATOMIC_RELAXED) & ~PRONY_MARKS) == (ticket << 2 | PRONY_QUEUED))
+            return true;
+    }
+    return false;
+}
+
+static bool any_waits(const struct prony_body *me)
+{
+    struct prony_pool *pool = prony_pool_of(me);
+    for (unsigned i = 0; i < me->worker.count; i++)
+        if (waits(me, &pool->inbox[i]))
+            return true;
+    return false;
+}
+
+/* Before a worker runs what may take long. Who was woken for one task wakes the next worker if there are more; so does one
+ * that took something elsewhere, for what has come into its own inbox meanwhile. */
+void prony_pool_pass_on(struct prony_body *me, bool elsewhere)
+{
+    if (elsewhere) {
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* that it is at work is to be seen before the look */
+        me->rested |= entry_at(&prony_pool_of(me)->inbox[me->worker.index], me->head) != NULL;
+    }
+    if (me->rested && prony_crew_rests(me->crew) && any_waits(me))
+        prony_crew_wake_helper(me->crew);
+    me->rested = false;
+}
+
 static bool serve_inbox(struct prony_body *me)
 {
     struct prony_inbox *inbox = &prony_pool_of(me)->inbox[me->worker.index];
@@ -41,8 +78,10 @@ static bool serve_inbox(struct prony_body *me)
     next = entry_at(inbox, me->head + AHEAD);
     if (next != NULL)
         prony_fetch_to_write(prony_at(&me->worker, __atomic_load_n(&next->future, __ATOMIC_RELAXED)));
-    if (prony_future_claim(me, entry))
+    if (prony_future_claim(me, entry)) {
+        prony_pool_pass_on(me, false);
         prony_future_run(me, entry);
+    }
     if (++me->head % TELL != 0) {
         __atomic_store_n(&inbox->head, me->head, __ATOMIC_RELEASE);
     } else {
@@ -88,6 +127,7 @@ static bool serve_peer(struct prony_body *me, struct prony_inbox *inbox)
             if (__atomic_load_n(&inbox->head, __ATOMIC_ACQUIRE) > at || !prony_future_claim(me, &task))
                 continue;
             prony_timeline_mark(me->worker.timeline, PRONY_NOTE_STOLEN, (unsigned)(inbox - prony_pool_of(me)->inbox));
+            prony_pool_pass_on(me, true);
             prony_future_run(me, &task);
             return true;
         }
@@ -110,8 +150,9 @@ static bool serve(struct prony_body *me)
 
 static bool peek(const struct prony_body *me)
 {
-    return entry_at(&prony_pool_of(me)->inbox[me->worker.index], me->head) != NULL || prony_map_peek(me) ||
-           prony_nest_peek(me);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* that it sleeps is to be seen before the look */
+    return any_waits(me) || entry_at(&prony_pool_of(me)->inbox[me->worker.index], me->head) != NULL ||
+           prony_map_peek(me) || prony_nest_peek(me);
 }
 
 static void arrive(struct prony_body *me)
@@ -242,6 +283,20 @@ static void put(struct prony_pool *pool, unsigned i, const struct prony_task *ta
     prony_task_store(&pool->inbox[i].entry[tail % PRONY_INBOX], task, ticket | lap);
 }
 
+/* Wakes the worker into whose inbox a run was put; and one more that rests, where that may leave a task waiting behind
+ * another, or was at work already. */
+static void wake_for(struct prony_pool *pool, unsigned i, unsigned run)
+{
+    struct prony_crew *crew = &pool->crew;
+    const uint64_t *held = &prony_crew_slot(crew, i)->held;
+    bool woken;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* entries first, then the look for a sleeper */
+    woken = !prony_crew_beside(crew, i) && prony_crew_wake(crew, i);
+    if (prony_crew_rests(crew) &&
+        (run > 1 || (!woken && (__atomic_load_n(held, __ATOMIC_RELAXED) != 0 || pending(pool, i, true) > run))))
+        prony_crew_wake_other(crew);
+}
+
 static bool offer(struct prony_crew *crew, const struct prony_task *kid)
 {
     struct prony_pool *pool = crew->owner;
@@ -249,17 +304,17 @@ static bool offer(struct prony_crew *crew, const struct prony_task *kid)
     if (pending(pool, i, true) >= PRONY_INBOX / 2) /* stale entries of kids must not keep submit waiting */
         return false;
     put(pool, i, kid, kid->ticket);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as in submit */
-    prony_crew_wake(crew, i);
+    wake_for(pool, i, 1);
     return true;
 }
 
 int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, unsigned n)
 {
+    const unsigned share = (n + pool->crew.workers - 1) / pool->crew.workers, most = share < RUN ? share : RUN;
     while (n > 0) {
         unsigned i = choose(pool);
         uint64_t room = PRONY_INBOX - pending(pool, i, false);
-        unsigned run = n < RUN ? n : RUN;
+        unsigned run = n < most ? n : most;
         run = room < run ? (unsigned)room : run;
         if (run == 0 || pool->crew.broken != 0) {
             int code = pool->crew.broken;
@@ -278,9 +333,7 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
             prony_fetch_to_write(&pool->inbox[i].entry[(pool->tail[i] + AHEAD) % PRONY_INBOX]);
             put(pool, i, &tasks[k], prony_future_queue(&pool->crew, tasks[k].future, prony_crew_ticket(&pool->crew)));
         }
-        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* entries first, then the look for a sleeper */
-        if (!prony_crew_beside(&pool->crew, i))
-            prony_crew_wake(&pool->crew, i);
+        wake_for(pool, i, run);
         tasks += run;
         n -= run;
     }

@@ -64,6 +64,9 @@ static inline unsigned prony_victim(const struct prony_body *me, unsigned i)
     return order != NULL ? order[worker->index * (worker->count - 1) + i] : (worker->index + 1 + i) % worker->count;
 }
 
+/* pool.c */
+void prony_pool_pass_on(struct prony_body *me, bool elsewhere);
+
 /* map.c */
 bool prony_map_serve(struct prony_body *me);
 bool prony_map_peek(const struct prony_body *me);

@@ -283,17 +283,21 @@ static void put(struct prony_pool *pool, unsigned i, const struct prony_task *ta
     prony_task_store(&pool->inbox[i].entry[tail % PRONY_INBOX], task, ticket | lap);
 }
 
+static bool is_busy(const struct prony_crew *crew, unsigned i)
+{
+    return __atomic_load_n(&crew->desks[i].intent, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&prony_crew_slot(crew, i)->held, __ATOMIC_RELAXED) != 0;
+}
+
 /* Wakes the worker into whose inbox a run was put; and one more that rests, where that may leave a task waiting behind
  * another, or was at work already. */
 static void wake_for(struct prony_pool *pool, unsigned i, unsigned run)
 {
     struct prony_crew *crew = &pool->crew;
-    const uint64_t *held = &prony_crew_slot(crew, i)->held;
     bool woken;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* entries first, then the look for a sleeper */
     woken = !prony_crew_beside(crew, i) && prony_crew_wake(crew, i);
-    if (prony_crew_rests(crew) &&
-        (run > 1 || (!woken && (__atomic_load_n(held, __ATOMIC_RELAXED) != 0 || pending(pool, i, true) > run))))
+    if (prony_crew_rests(crew) && (run > 1 || (!woken && (is_busy(crew, i) || pending(pool, i, true) > run))))
         prony_crew_wake_other(crew);
 }
 

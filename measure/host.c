@@ -277,6 +277,8 @@ static int open_engine(struct prony_host *host, struct prony_error *error)
     code = bench->engine->open(&host->setup, &bench->handle, error);
     if (code != 0) {
         bench->handle = NULL;
+        if (strncmp(error->text, "engine ", strlen("engine ")) == 0)
+            return code; /* it has said which one it is */
         return prony_fail_within(error, code, "engine %s does not open", name);
     }
     code = prony_host_unpark(host, error);

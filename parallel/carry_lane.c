@@ -120,8 +120,8 @@ static unsigned poll_all(struct prony_carry *carry, uint64_t sleep_ns)
             carry->polled[n] = i;
             carry->polls[n++] = (struct pollfd){carry->channel->pollfd(carry->lanes[i].end), POLLIN, 0};
         }
-    if (ppoll(carry->polls, n, &limit, NULL) <= 0)
-        return 0;
+    if (ppoll(carry->polls, n, &limit, NULL) <= 0) /* where a bell is a hint, one end may have taken another one's */
+        return sleep_ns > 0 && patience == 0 ? look_at_all(carry) : 0;
     for (unsigned i = 0; i < n; i++) {
         if ((carry->polls[i].revents & POLLIN) != 0)
             heard += hear(carry, carry->polled[i], patience);

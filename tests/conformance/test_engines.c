@@ -25,7 +25,8 @@
 #define FUTURES 2000
 #define LIMIT_NS 60000000000
 
-enum { COUNT, REFUSE, FIB, NAP, MEET, STUCK, LONE, DIE };
+enum { COUNT, REFUSE, FIB, NAP, HOLD, MEET, STUCK, LONE, DIE };
+enum { GATE = 16383 }; /* among the data: what lets the kernel `hold` go */
 
 /* What is tried: an engine, and the channel that is to carry its tasks. */
 struct trial {
@@ -62,6 +63,19 @@ static int nap(struct prony_worker *worker, const struct prony_task *task)
     return 0;
 }
 
+/* Stays until the gate is open. */
+static int hold(struct prony_worker *worker, const struct prony_task *task)
+{
+    const int32_t *at = prony_at(worker, task->out.off);
+    const uint64_t until = prony_now_ns() + LIMIT_NS;
+    while (__atomic_load_n(&at[GATE], __ATOMIC_ACQUIRE) == 0) {
+        if (prony_now_ns() > until)
+            return -ETIMEDOUT;
+        (void)usleep(100);
+    }
+    return 0;
+}
+
 /* A hundred barriers: nobody may be more than one ahead. */
 static int meet(struct prony_worker *worker, const struct prony_task *task)
 {
@@ -79,12 +93,13 @@ static int meet(struct prony_worker *worker, const struct prony_task *task)
     return 0;
 }
 
-/* Worker 0 never comes to the barrier; it leaves when the gang is stopped. */
+/* Worker 0 says that it began, and never comes to the barrier; it leaves when the gang is stopped. */
 static int stuck(struct prony_worker *worker, const struct prony_task *task)
 {
-    (void)task;
+    int32_t *at = prony_at(worker, task->out.off);
     if (worker->index != 0)
         return worker->ops->barrier(worker, -1);
+    __atomic_store_n(&at[0], 1, __ATOMIC_RELEASE);
     while (!worker->ops->stopped(worker))
         (void)usleep(100);
     return -EINTR;
@@ -105,9 +120,9 @@ static int die(struct prony_worker *worker, const struct prony_task *task)
     return count(worker, task);
 }
 
-static const struct prony_kernel kernels[] = {{"count", count}, {"refuse", refuse}, {"fib", fib},
-                                              {"nap", nap},     {"meet", meet},     {"stuck", stuck},
-                                              {"lone", lone},   {"die", die},       {NULL, NULL}};
+static const struct prony_kernel kernels[] = {{"count", count}, {"refuse", refuse}, {"fib", fib},     {"nap", nap},
+                                              {"hold", hold},   {"meet", meet},     {"stuck", stuck}, {"lone", lone},
+                                              {"die", die},     {NULL, NULL}};
 
 static int has(const struct cell *cell, uint64_t caps)
 {
@@ -252,20 +267,26 @@ static void failing_submits(struct cell *cell)
         CHECK(future_of(cell, i)->status == (i % 1000 == 0 ? -EDOM : 0));
 }
 
-/* n of m: short naps end before the long one. */
+static void gate(struct cell *cell, int open)
+{
+    __atomic_store_n(&counts(cell)[GATE], open, __ATOMIC_RELEASE);
+}
+
+/* n of m: short naps end before one that is held. */
 static void waits(struct cell *cell)
 {
     uint64_t futures[4];
-    const uint64_t short_us = 1000, long_us = 300000;
-    struct prony_task task = task_of(cell, NAP, 0, 1);
+    const uint64_t short_us = 1000;
+    struct prony_task task = task_of(cell, HOLD, 0, 1);
     CHECK(cell->engine->wait(cell->handle, futures, 0, 0, 0) == 0);
+    gate(cell, 0);
     task.future = futures[0] = future_at(cell, 0);
-    memcpy(task.arg, &long_us, sizeof long_us);
     CHECK(cell->engine->submit(cell->handle, &task, 1) == 0);
     CHECK(cell->engine->wait(cell->handle, futures, 1, 0, 0) == 0);
     CHECK(cell->engine->wait(cell->handle, futures, 1, 1, 0) == -ETIMEDOUT);
     CHECK(cell->engine->wait(cell->handle, futures, 1, 1, 1000000) == -ETIMEDOUT);
     if (cell->workers > 1) {
+        task = task_of(cell, NAP, 0, 1);
         for (unsigned i = 1; i < 4; i++) {
             task.future = futures[i] = future_at(cell, i);
             memcpy(task.arg, &short_us, sizeof short_us);
@@ -274,6 +295,7 @@ static void waits(struct cell *cell)
         CHECK(cell->engine->wait(cell->handle, futures, 4, 3, LIMIT_NS) == 0);
         CHECK(prony_future_phase(future_of(cell, 0)) != PRONY_DONE);
     }
+    gate(cell, 1);
     CHECK(cell->engine->wait(cell->handle, futures, 1, 1, LIMIT_NS) == 0);
 }
 
@@ -298,9 +320,13 @@ static void stuck_gangs(struct cell *cell)
     CHECK(cell->engine->gang(cell->handle, &task, cell->workers, status, LIMIT_NS) == 0);
     CHECK(status[0] == -ETIMEDOUT && status[1] == 0);
     task = task_of(cell, STUCK, 0, 1);
-    CHECK(cell->engine->gang(cell->handle, &task, cell->workers, status, 20000000) == -ETIMEDOUT);
-    for (unsigned i = 0; i < cell->workers; i++)
-        CHECK(status[i] == (i == 0 ? -EINTR : -ECANCELED));
+    counts(cell)[0] = 0;
+    for (int64_t limit_ns = 20000000; counts(cell)[0] == 0; limit_ns *= 2) { /* until worker 0 had the time to begin */
+        CHECK(limit_ns < LIMIT_NS);
+        CHECK(cell->engine->gang(cell->handle, &task, cell->workers, status, limit_ns) == -ETIMEDOUT);
+        for (unsigned i = 0; i < cell->workers; i++)
+            CHECK(status[i] == (i == 0 && counts(cell)[0] == 1 ? -EINTR : -ECANCELED));
+    }
     gangs(cell);
 }
 
@@ -316,12 +342,13 @@ static void nested(struct cell *cell)
     }
 }
 
-/* With every worker asleep in a task, those behind can be taken back. */
+/* With every worker held in a task, those behind can be taken back. */
 static void cancels(struct cell *cell)
 {
     unsigned n = cell->workers + 40, taken = 0;
     uint64_t futures[FUTURES];
-    submit(cell, NAP, n, futures, 20000);
+    gate(cell, 0);
+    submit(cell, HOLD, n, futures, 0);
     for (unsigned i = cell->workers; i < n; i++) {
         int code = cell->engine->cancel(cell->handle, futures[i], 0);
         CHECK(code == 0 || code == -EALREADY);
@@ -330,6 +357,7 @@ static void cancels(struct cell *cell)
         taken += code == 0;
     }
     CHECK(taken > 0);
+    gate(cell, 1);
     CHECK(cell->engine->wait(cell->handle, futures, n, n, LIMIT_NS) == 0);
     for (unsigned i = 0; i < n; i++)
         CHECK(future_of(cell, i)->status == 0 || future_of(cell, i)->status == -ECANCELED);
@@ -339,10 +367,12 @@ static void cancels(struct cell *cell)
 static void kills(struct cell *cell)
 {
     uint64_t futures[FUTURES];
-    submit(cell, NAP, cell->workers + 2, futures, 300000);
+    gate(cell, 0);
+    submit(cell, HOLD, cell->workers + 2, futures, 0);
     while (prony_future_phase(future_of(cell, 0)) != PRONY_RUNNING)
         (void)usleep(100);
     CHECK(cell->engine->cancel(cell->handle, futures[0], 1) == 0);
+    gate(cell, 1);
     CHECK(cell->engine->wait(cell->handle, futures, cell->workers + 2, cell->workers + 2, LIMIT_NS) == 0);
     for (unsigned i = 0; i < cell->workers + 2; i++)
         CHECK(future_of(cell, i)->status == (i == 0 ? -ECANCELED : 0));

@@ -44,6 +44,20 @@ json_t *prony_json_pair(double low, double high)
     return isfinite(low) && isfinite(high) ? json_pack("[f,f]", low, high) : json_null();
 }
 
+int prony_json_print(const json_t *value, FILE *out)
+{
+    if (value == NULL)
+        return -ENOMEM;
+    return json_dumpf(value, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || fputc('\n', out) == EOF ? -EIO : 0;
+}
+
+int prony_json_print_free(json_t *value, FILE *out)
+{
+    int code = prony_json_print(value, out);
+    json_decref(value);
+    return code;
+}
+
 double prony_json_number(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);

@@ -40,15 +40,6 @@ static json_t *entry_json(const struct prony_list_entry *entry)
         prony_json_text(entry->reason != NULL && entry->reason[0] != '\0' ? entry->reason : NULL), "options", options);
 }
 
-static int dump_free(json_t *value, FILE *out)
-{
-    int code = value == NULL ? -ENOMEM
-               : json_dumpf(value, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || fputc('\n', out) == EOF ? -EIO
-                                                                                                                  : 0;
-    json_decref(value);
-    return code;
-}
-
 int prony_list_json(const struct prony_list_entry *entries, unsigned n, FILE *out)
 {
     json_t *array = json_array();
@@ -57,7 +48,7 @@ int prony_list_json(const struct prony_list_entry *entries, unsigned n, FILE *ou
             json_decref(array);
             return -ENOMEM;
         }
-    return dump_free(array, out);
+    return prony_json_print_free(array, out);
 }
 
 static json_t *facts_json(const struct prony_topology *topology)
@@ -100,6 +91,6 @@ int prony_topo_json(const struct prony_topology *topology, const struct prony_pl
 {
     json_t *root = json_pack("{s:o, s:o}", "topology", facts_json(topology), "placement",
                              placement != NULL ? placement_json(topology, placement) : json_null());
-    int code = dump_free(root, out);
+    int code = prony_json_print_free(root, out);
     return code == 0 ? 0 : prony_fail(error, code, "cannot write the topology: %s", strerrordesc_np(-code));
 }

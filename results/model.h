@@ -31,6 +31,10 @@ const char *prony_json_string(const json_t *object, const char *key);
 unsigned prony_json_whole(const json_t *object, const char *key);
 /* One of a pair's ends. */
 double prony_json_end(const json_t *object, const char *key, size_t end);
+/* Writes a value as indented text with its newline. 0; -ENOMEM for NULL, -EIO. */
+int prony_json_print(const json_t *value, FILE *out);
+/* The same, and lets go of it. */
+int prony_json_print_free(json_t *value, FILE *out);
 /* A whole file's bytes, at most 256 MiB; freed by the caller. */
 int prony_json_slurp(const char *path, char **text, size_t *bytes, struct prony_error *error);
 /* Parses a file; a mistake is told as FILE:LINE:COLUMN. The text goes with the root, for prony_where; both are owned by

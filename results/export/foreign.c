@@ -8,15 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int dump_free(json_t *value, FILE *out)
-{
-    int code = value == NULL ? -ENOMEM
-               : json_dumpf(value, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || fputc('\n', out) == EOF ? -EIO
-                                                                                                                  : 0;
-    json_decref(value);
-    return code;
-}
-
 static json_t *gab_row(const struct prony_view_cell *cell, const struct prony_figure *figure, const char *unit)
 {
     char range[48], extra[160], low[32], high[32];
@@ -49,7 +40,7 @@ static int gab(const struct prony_report *report, bool rates, FILE *out)
                 (void)json_array_append_new(rows, gab_row(cell, figure, rates ? unit : "ns"));
         }
         prony_view_free(&view);
-        return dump_free(rows, out);
+        return prony_json_print_free(rows, out);
     }
     json_decref(rows);
     return code;
@@ -94,7 +85,7 @@ int prony_report_bmf(const struct prony_report *report, FILE *out)
         (void)json_object_set_new(root, cell->id, row);
     }
     prony_view_free(&view);
-    return dump_free(root, out);
+    return prony_json_print_free(root, out);
 }
 
 static json_t *gbench_context(const struct prony_report *report)
@@ -161,7 +152,8 @@ int prony_report_gbench(const struct prony_report *report, FILE *out)
     }
     prony_view_free(&view);
     if (code == 0)
-        return dump_free(json_pack("{s:o, s:o}", "context", gbench_context(report), "benchmarks", rows), out);
+        return prony_json_print_free(json_pack("{s:o, s:o}", "context", gbench_context(report), "benchmarks", rows),
+                                     out);
     json_decref(rows);
     return code;
 }

@@ -7,15 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-static int dump_free(json_t *root, FILE *out)
-{
-    int code = root == NULL ? -ENOMEM : 0;
-    if (code == 0 && (json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || fputc('\n', out) == EOF))
-        code = -EIO;
-    json_decref(root);
-    return code;
-}
-
 static bool is_told(const struct prony_ab_series *series)
 {
     return series->primary && isfinite(series->median[PRONY_HEAD]);
@@ -36,7 +27,7 @@ int prony_ab_gab(const struct prony_ab_telling *telling, FILE *out)
                                                     "unit", prony_ab_unit(telling->read, series->metric), "value",
                                                     series->median[PRONY_HEAD], "extra", extra));
     }
-    return dump_free(rows, out);
+    return prony_json_print_free(rows, out);
 }
 
 int prony_ab_bmf(const struct prony_ab_telling *telling, FILE *out)
@@ -50,5 +41,5 @@ int prony_ab_bmf(const struct prony_ab_telling *telling, FILE *out)
                                       json_pack("{s:{s:f}}", telling->plan->higher ? "throughput" : "latency", "value",
                                                 series->median[PRONY_HEAD]));
     }
-    return dump_free(root, out);
+    return prony_json_print_free(root, out);
 }

@@ -122,7 +122,6 @@ int prony_ab_json(const struct prony_ab_telling *telling, FILE *out)
     json_t *null = json_null(), *fresh = json_null(), *root;
     const char *word = prony_ab_word(ab);
     bool judged = ab->status == PRONY_AB_JUDGED;
-    int code;
     if (telling->plan->null_control)
         null = json_pack("{s:b, s:o}", "red", ab->null_red, "benchmarks", contest_json(telling, &ab->null));
     if (ab->fresh.pairs > 0)
@@ -142,7 +141,5 @@ int prony_ab_json(const struct prony_ab_telling *telling, FILE *out)
         json_decref(root);
         return -ENOMEM;
     }
-    code = json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || fputc('\n', out) == EOF ? -EIO : 0;
-    json_decref(root);
-    return code;
+    return prony_json_print_free(root, out);
 }

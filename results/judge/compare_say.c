@@ -160,9 +160,7 @@ int prony_comparison_table(const struct prony_comparison *comparison, FILE *out,
 
 static int json_say(const struct prony_comparison *comparison, FILE *out)
 {
-    return json_dumpf(comparison->root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || fputc('\n', out) == EOF
-               ? -EIO
-               : 0;
+    return prony_json_print(comparison->root, out);
 }
 
 static void markdown_text(FILE *out, const char *text)

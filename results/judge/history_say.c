@@ -251,9 +251,7 @@ static int page_say(const struct prony_history *history, FILE *out)
 
 static int json_say(const struct prony_history *history, FILE *out)
 {
-    return json_dumpf(history->root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) != 0 || fputc('\n', out) == EOF
-               ? -EIO
-               : 0;
+    return prony_json_print(history->root, out);
 }
 
 static void change_line(FILE *out, const json_t *root, const json_t *series, const json_t *change)

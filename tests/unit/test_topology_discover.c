@@ -1,7 +1,7 @@
 /* Discovery: facts, what PUs share, sources that are broken, this system with and without a restriction, XML and
  * back. */
+#include "tests/unit/topologies.h"
 #include "topology/bind.h"
-#include "topology/topology.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -12,15 +12,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static struct prony_topology *load(const char *source)
-{
-    struct prony_topology *topology;
-    struct prony_error error = {0, ""};
-    if (prony_topology_load(source, &topology, &error) != 0)
-        fail_msg("%s: %s", source == NULL ? "this system" : source, error.text);
-    return topology;
-}
 
 static void test_facts(void **state)
 {

@@ -1,5 +1,5 @@
 /* Placement: the exact PUs of every policy on machines of many shapes, and what a policy that cannot be had gets. */
-#include "topology/topology.h"
+#include "tests/unit/topologies.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -15,16 +15,6 @@
 #define SHARED_L2 "synthetic:pack:1 [numa] l3:2 l2:2 core:2 pu:1"
 #define BIG "synthetic:pack:4 [numa] l3:8 core:16 pu:2"
 #define FLAT "synthetic:pu:4"
-#define HYBRID FIXTURES "/topology/hybrid.xml" /* PUs 0-3: four small cores; 4+5, 6+7: two large ones with SMT */
-
-static struct prony_topology *load(const char *source)
-{
-    struct prony_topology *topology;
-    struct prony_error error = {0, ""};
-    if (prony_topology_load(source, &topology, &error) != 0)
-        fail_msg("%s: %s", source, error.text);
-    return topology;
-}
 
 struct known {
     const char *source, *policy;

@@ -1,6 +1,6 @@
 /* Whom workers take work from: the exact order on small machines, and on large ones that each order is whole, goes from
  * near to far, and that workers which turn to the next level together do not all turn to one. */
-#include "topology/topology.h"
+#include "tests/unit/topologies.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,16 +14,6 @@
 #define SMT "synthetic:pack:2 [numa] l3:4 core:8 pu:2"
 #define LINUX "synthetic:pack:2 [numa] core:32 pu:2(indexes=2*64:1*2)" /* siblings are c and c + 64 */
 #define NODES "synthetic:pack:2 group:2 [numa] l3:2 l2:2 core:2 pu:2"  /* four nodes, two a package */
-#define HYBRID FIXTURES "/topology/hybrid.xml"                         /* 0-3: one L2; 4+5, 6+7: cores with SMT */
-
-static struct prony_topology *load(const char *source)
-{
-    struct prony_topology *topology;
-    struct prony_error error = {0, ""};
-    if (prony_topology_load(source, &topology, &error) != 0)
-        fail_msg("%s: %s", source, error.text);
-    return topology;
-}
 
 struct known {
     const char *source;

@@ -24,27 +24,21 @@ static __attribute__((noinline)) uint64_t recurse(int n)
 static int nest(struct prony_worker *worker, const struct prony_task *task, struct fib_arg arg, uint64_t *value)
 {
     struct fib_arg less = {arg.n - 1, arg.cutoff}, least = {arg.n - 2, arg.cutoff};
-    const struct prony_future *future;
     struct prony_task kid;
-    int code, joined;
+    uint64_t its = 0;
+    int code;
     if (arg.n <= arg.cutoff || arg.n < 2) {
         *value = recurse(arg.n);
         return 0;
     }
     kid = *task;
     memcpy(kid.arg, &less, sizeof less);
-    kid.future = prony_worker_push(worker, sizeof *future);
-    if (kid.future == 0)
-        return -ENOMEM;
-    future = prony_at(worker, kid.future);
-    code = worker->ops->spawn(worker, &kid);
+    code = kid_begin(worker, &kid);
     if (code == 0) {
         code = nest(worker, task, least, value);
-        joined = worker->ops->join(worker, &kid, 1); /* also after a failure: the kid writes into our scratch */
-        code = code != 0 ? code : joined != 0 ? joined : future->status;
-        *value += ONE_CALL + future->value;
+        code = kid_end(worker, &kid, code, &its);
+        *value += ONE_CALL + its;
     }
-    prony_worker_pop(worker, sizeof *future);
     return code;
 }
 

@@ -51,6 +51,32 @@ static inline void future_value(const struct prony_worker *worker, const struct 
     ((struct prony_future *)prony_at(worker, task->future))->value = value;
 }
 
+/* A kid that runs beside what its parent does itself: gives it a future and spawns it. 0 or -errno. */
+static inline int kid_begin(struct prony_worker *worker, struct prony_task *kid)
+{
+    int code;
+    kid->future = prony_worker_push(worker, sizeof(struct prony_future));
+    if (kid->future == 0)
+        return -ENOMEM;
+    code = worker->ops->spawn(worker, kid);
+    if (code != 0)
+        prony_worker_pop(worker, sizeof(struct prony_future));
+    return code;
+}
+
+/* Waits for it, also when the parent failed (`code`), since the kid writes into the parent's scratch. The first of their
+ * failures, and *value (may be NULL). */
+static inline int kid_end(struct prony_worker *worker, const struct prony_task *kid, int code, uint64_t *value)
+{
+    const struct prony_future *future = prony_at(worker, kid->future);
+    const int joined = worker->ops->join(worker, kid, 1);
+    code = code != 0 ? code : joined != 0 ? joined : future->status;
+    if (value != NULL)
+        *value = future->value;
+    prony_worker_pop(worker, sizeof *future);
+    return code;
+}
+
 /* No future is done any more, and none has a right value. The ticket stays: old ring entries must not fit again. */
 static inline void futures_poison(const struct prony_bench *bench)
 {

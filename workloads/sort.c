@@ -141,22 +141,11 @@ static int recurse(struct prony_worker *worker, const struct prony_task *task, s
 static int halves(struct prony_worker *worker, const struct prony_task *task, struct sort_arg arg, int64_t mid)
 {
     struct prony_task kid = *task, rest = *task;
-    const struct prony_future *future;
-    int code, joined;
+    int code;
     kid.hi = rest.lo = mid;
     memcpy(kid.arg, &arg, sizeof arg);
-    kid.future = prony_worker_push(worker, sizeof *future);
-    if (kid.future == 0)
-        return -ENOMEM;
-    future = prony_at(worker, kid.future);
-    code = worker->ops->spawn(worker, &kid);
-    if (code == 0) {
-        code = recurse(worker, &rest, arg);
-        joined = worker->ops->join(worker, &kid, 1); /* also after a failure: the kid writes into our scratch */
-        code = code != 0 ? code : joined != 0 ? joined : future->status;
-    }
-    prony_worker_pop(worker, sizeof *future);
-    return code;
+    code = kid_begin(worker, &kid);
+    return code != 0 ? code : kid_end(worker, &kid, recurse(worker, &rest, arg), NULL);
 }
 
 /* Sorts the task's blocks, which are those of one run of the round, or all that is left of it. */

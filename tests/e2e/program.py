@@ -2,8 +2,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 PRONY = os.environ["PRONY"]
@@ -34,6 +36,33 @@ class ProgramTest(unittest.TestCase):
                               stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, code, f"prony {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def kill_python(self, victim, *arguments):
+        """Starts a run on two workers of python-processes, kills one process of its pool (0: the pool's own) in the middle,
+        and waits for its end: the exit code must be 3."""
+        name = f"{os.getpid()}-{victim}-{'-'.join(arguments)}"
+        run = subprocess.Popen([PRONY, "run", "-e", "python-processes", "-n", "2", "-p", "items=100M", "--timeout", "30s",
+                                *arguments], cwd=self.folder, env={**os.environ, "PRONY_TEST_MARKER": name},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        marker = f"PRONY_TEST_MARKER={name}".encode()
+        for _ in range(1000):
+            if len(pythons(marker)) == 3 or run.poll() is not None:
+                break
+            time.sleep(0.01)
+        workers = pythons(marker)
+        self.assertEqual((len(workers), run.returncode), (3, None))
+        time.sleep(0.2)  # most likely in the middle of the work; before it, the end is the same
+        os.kill(workers[victim], signal.SIGKILL)
+        _, said = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 3, said)
+        return marker
+
+    def none_left(self, marker):
+        for _ in range(500):
+            if not pythons(marker):
+                break
+            time.sleep(0.01)
+        self.assertEqual(pythons(marker), [])
 
     def refused(self, *arguments, says, code=2):
         """A mistake: its exit code, a reason on stderr, nothing on stdout."""

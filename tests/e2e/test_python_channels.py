@@ -6,13 +6,10 @@ import json
 import multiprocessing
 import os
 import shutil
-import signal
-import subprocess
-import time
 import types
 import unittest
 
-from program import PRONY, ProgramTest, SOURCE, pythons
+from program import ProgramTest, SOURCE
 
 CHANNELS = ("python-queue", "python-pipe", "python-simplequeue")
 QUICK = ("--visits", "1", "--samples", "1", "--counters", "none", "-o", "out", "-q")
@@ -95,29 +92,10 @@ class PythonChannels(ProgramTest):
         if not self.works:
             self.skipTest("CPython cannot be used here")
         for channel in CHANNELS:
-            name = f"{os.getpid()}-{channel}"
-            run = subprocess.Popen([PRONY, "run", "-e", "python-processes", "-w", "pingpong", "-c", channel, "-n", "2", "-p",
-                                    "items=100M", "--timeout", "30s", "--budget", "30s", *QUICK], cwd=self.folder,
-                                   env={**os.environ, "PRONY_TEST_MARKER": name}, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True)
-            marker = f"PRONY_TEST_MARKER={name}".encode()
-            for _ in range(1000):
-                if len(pythons(marker)) == 3 or run.poll() is not None:
-                    break
-                time.sleep(0.01)
-            workers = pythons(marker)
-            self.assertEqual((len(workers), run.returncode), (3, None))
-            time.sleep(0.2)  # most likely in the middle of a message; before it, the end is the same
-            os.kill(workers[-1], signal.SIGKILL)
-            _, said = run.communicate(timeout=60)
-            self.assertEqual(run.returncode, 3, said)
+            marker = self.kill_python(-1, "-w", "pingpong", "-c", channel, "--budget", "30s", *QUICK)
             self.assertEqual([cell["status"] for cell in self.cells()], ["failed"])
             shutil.rmtree(self.path("out"))
-            for _ in range(500):
-                if not pythons(marker):
-                    break
-                time.sleep(0.01)
-            self.assertEqual(pythons(marker), [])
+            self.none_left(marker)
 
 
 if __name__ == "__main__":

@@ -37,11 +37,12 @@ static void measured_row(const struct pen *pen, const struct prony_view_cell *ce
 {
     char time[32], spread[32], rate[32], speedup[48] = "-";
     const char *flag = cell->marked > 0 ? " *" : "";
-    interval_say(spread, sizeof spread, &cell->time_ns);
+    struct prony_figure shown = prony_view_time(cell);
+    interval_say(spread, sizeof spread, &shown);
     if (!isnan(cell->speedup.value))
         (void)snprintf(speedup, sizeof speedup, cell->speedup.value < 0.1 ? "%.2g" : "%.2f", cell->speedup.value);
     (void)fprintf(pen->out, "  %-*.*s %5u %9s %6s %9s/s %9s%s\n", (int)name, fitting(cell->series, name), cell->series,
-                  cell->workers, prony_text_of_ns(cell->time_ns.value, time, sizeof time), spread,
+                  cell->workers, prony_text_of_ns(shown.value, time, sizeof time), spread,
                   prony_text_of_count(cell->rate.value, rate, sizeof rate), speedup, flag);
 }
 
@@ -79,8 +80,10 @@ static void group_say(const struct pen *pen, const struct prony_view *view, cons
                       unsigned name)
 {
     char verdict[512];
+    const json_t *first = prony_view_at(view, group, 0)->json;
+    const char *by = json_is_object(json_object_get(first, "wire")) ? ", each " : ", by ";
     (void)fprintf(pen->out, "%s%s%s%s%s%s%s\n", pen->bold, group->label, pen->plain, pen->dim,
-                  group->unit[0] != '\0' ? ", by " : "", group->unit, pen->plain);
+                  group->unit[0] != '\0' ? by : "", group->unit, pen->plain);
     for (unsigned i = 0; i < group->count; i++) {
         const struct prony_view_cell *cell = prony_view_at(view, group, i);
         if (!isnan(cell->time_ns.value) && cell->visits > 0)

@@ -205,6 +205,18 @@ static void cell_take(const json_t *json, struct prony_view_cell *cell)
     }
 }
 
+double prony_view_by(const struct prony_view_cell *cell)
+{
+    double items = json_is_object(json_object_get(cell->json, "wire")) ? prony_json_number(cell->json, "items") : 1;
+    return items > 0 ? items : 1;
+}
+
+struct prony_figure prony_view_time(const struct prony_view_cell *cell)
+{
+    double by = prony_view_by(cell);
+    return (struct prony_figure){cell->time_ns.value / by, cell->time_ns.low / by, cell->time_ns.high / by};
+}
+
 static void counts_take(struct prony_view *view, const struct prony_view_cell *cell)
 {
     view->visits += cell->visits;

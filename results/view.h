@@ -42,6 +42,10 @@ void prony_view_free(struct prony_view *view);
 /* The cell at place i of a group. */
 const struct prony_view_cell *prony_view_at(const struct prony_view *view, const struct prony_view_group *group,
                                             unsigned i);
+/* What a time of one repetition is divided by to be shown: the messages or round trips where some are sent, else 1. */
+double prony_view_by(const struct prony_view_cell *cell);
+/* The cell's time, so divided. */
+struct prony_figure prony_view_time(const struct prony_view_cell *cell);
 /* The best measured cell of each series of a group, fastest first; dry engines do not race. Writes at most `room`. */
 unsigned prony_view_race(const struct prony_view *view, const struct prony_view_group *group,
                          const struct prony_view_cell **racers, unsigned room);

@@ -32,14 +32,15 @@ static void percent_say(FILE *out, const struct prony_figure *time)
 static void row_say(FILE *out, const struct prony_view_cell *cell)
 {
     char time[32], rate[96];
+    struct prony_figure shown = prony_view_time(cell);
     (void)fputs("| ", out);
     cell_say(out, cell->series);
     (void)fprintf(out, " | %u |", cell->workers);
     if (isnan(cell->time_ns.value)) {
         (void)fputs(" - | - | - | - |", out);
     } else {
-        (void)fprintf(out, " %s |", prony_text_of_ns(cell->time_ns.value, time, sizeof time));
-        percent_say(out, &cell->time_ns);
+        (void)fprintf(out, " %s |", prony_text_of_ns(shown.value, time, sizeof time));
+        percent_say(out, &shown);
         (void)fprintf(out, " %s |", prony_view_rate(cell->rate.value, cell->unit, rate, sizeof rate));
         if (isnan(cell->speedup.value))
             (void)fputs(" - |", out);

@@ -60,7 +60,7 @@ static void marked_say(FILE *out, const struct prony_view_cell *cell)
     const json_t *stats = json_object_get(cell->json, "stats");
     bool used = json_is_true(json_object_get(stats, "marked_used"));
     const json_t *other = json_object_get(json_object_get(stats, "summaries"), used ? "clean" : "all");
-    double median = prony_json_number(other, "median");
+    double median = prony_json_number(other, "median") / prony_view_by(cell);
     char text[32];
     (void)fprintf(out, "<br><small>%u marked", cell->marked);
     if (isfinite(median))
@@ -68,9 +68,10 @@ static void marked_say(FILE *out, const struct prony_view_cell *cell)
     (void)fputs("</small>", out);
 }
 
-static void cell_row(FILE *out, const struct prony_view *view, const struct prony_view_cell *cell)
+static void cell_row(FILE *out, const struct prony_view *view, const struct prony_view_cell *cell, bool speedups)
 {
     static const char *const points[] = {"p50", "p99"};
+    struct prony_figure shown = prony_view_time(cell);
     char text[96];
     (void)fputs("<tr><td class=label>", out);
     prony_html(out, view->group[cell->group].label);
@@ -79,12 +80,13 @@ static void cell_row(FILE *out, const struct prony_view *view, const struct pron
     if (cell->baseline)
         (void)fputs(" <small>(baseline)</small>", out);
     (void)fprintf(out, "</td><td class=n data-v=\"%u\">%u</td>", cell->workers, cell->workers);
-    time_cell(out, &cell->time_ns);
+    time_cell(out, &shown);
     number_open(out, cell->rate.value);
     if (isfinite(cell->rate.value))
         prony_html(out, prony_view_rate(cell->rate.value, cell->unit, text, sizeof text));
     (void)fputs("</td>", out);
-    speedup_cell(out, &cell->speedup);
+    if (speedups)
+        speedup_cell(out, &cell->speedup);
     for (size_t p = 0; p < 2; p++) {
         double value = prony_json_number(json_object_get(cell->json, "latency"), points[p]);
         number_open(out, value);
@@ -102,15 +104,19 @@ static void cell_row(FILE *out, const struct prony_view *view, const struct pron
 
 void prony_page_cells(FILE *out, const struct prony_view *view)
 {
-    (void)fputs(
-        "<h2 id=cells>All cells</h2>\n<p>Select a heading to sort. Times are those of one repetition.</p>\n"
-        "<input class=find type=search placeholder=\"Find cells\" aria-label=\"Find cells\" hidden>\n"
-        "<div class=scroll><table class=sorts><thead><tr><th>workload</th><th>engine</th><th class=n>workers</th>"
-        "<th class=n>time</th><th class=n>rate</th><th class=n>speed-up</th><th class=n>p50</th><th class=n>p99</th>"
-        "<th class=n>visits</th><th>status</th></tr></thead><tbody>\n",
-        out);
+    bool speedups = false;
     for (unsigned i = 0; i < view->count; i++)
-        cell_row(out, view, &view->cell[view->order[i]]);
+        speedups = speedups || isfinite(view->cell[i].speedup.value);
+    (void)fprintf(out,
+                  "<h2 id=cells>All cells</h2>\n<p>Select a heading to sort. Times are those of one repetition, and of "
+                  "one message or round trip where messages are sent.</p>\n"
+                  "<input class=find type=search placeholder=\"Find cells\" aria-label=\"Find cells\" hidden>\n"
+                  "<div class=scroll><table class=sorts><thead><tr><th>workload</th><th>engine</th>"
+                  "<th class=n>workers</th><th class=n>time</th><th class=n>rate</th>%s<th class=n>p50</th>"
+                  "<th class=n>p99</th><th class=n>visits</th><th>status</th></tr></thead><tbody>\n",
+                  speedups ? "<th class=n>speed-up</th>" : "");
+    for (unsigned i = 0; i < view->count; i++)
+        cell_row(out, view, &view->cell[view->order[i]], speedups);
     (void)fputs("</tbody></table></div>\n", out);
 }
 

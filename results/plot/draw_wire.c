@@ -8,6 +8,7 @@
 #define WIDTH 560u
 #define HEIGHT 380u
 #define LINES_MAX 8
+#define POINTS_MAX 64u
 #define PUS_SHOWN 4096
 
 static const char *const palette[] = {"#2b7bba", "#e08a00", "#189e78", "#c65d9c",
@@ -19,44 +20,70 @@ static const json_t *wire_of(const struct prony_view_cell *cell)
     return cell->ok && json_is_object(wire) ? wire : NULL;
 }
 
-static bool is_first_of(const struct prony_view *view, const struct prony_view_group *group)
+/* What one size of a series took: us a message (of paced ones, whose time is the pace, the median latency), or GB/s. */
+struct point {
+    double size, value, low, high;
+};
+
+static int by_size(const void *a, const void *b)
 {
-    for (unsigned g = 0; g < view->groups; g++)
-        if (strcmp(view->group[g].workload, group->workload) == 0)
-            return &view->group[g] == group;
-    return false;
+    const struct point *left = a, *right = b;
+    return (left->size > right->size) - (left->size < right->size);
+}
+
+/* The points of a series of a workload at sizes that a logarithm has, by rising size. Writes at most `room`. */
+static unsigned points_of(const struct prony_view *view, const char *workload, const char *series, struct point *points,
+                          unsigned room)
+{
+    bool bytes = strcmp(workload, "stream") == 0;
+    unsigned n = 0;
+    for (unsigned i = 0; i < view->count && n < room; i++) {
+        const struct prony_view_cell *cell = &view->cell[i];
+        double items = prony_json_number(cell->json, "items"), size;
+        struct prony_figure time = prony_view_time(cell);
+        if (wire_of(cell) == NULL || strcmp(cell->workload, workload) != 0 || strcmp(cell->series, series) != 0)
+            continue;
+        size = prony_json_number(wire_of(cell), "size");
+        if (size < 1)
+            continue;
+        if (strcmp(workload, "paced") == 0)
+            time = (struct prony_figure){prony_json_number(json_object_get(cell->json, "latency"), "p50"), NAN, NAN};
+        points[n] = bytes ? (struct point){size, items * size / cell->time_ns.value, items * size / cell->time_ns.high,
+                                           items * size / cell->time_ns.low}
+                          : (struct point){size, time.value / 1000, time.low / 1000, time.high / 1000};
+        n++;
+    }
+    qsort(points, n, sizeof *points, by_size);
+    return n;
+}
+
+/* The series that were measured at two sizes or more, the fastest of the first group first. */
+static unsigned pick(const struct prony_view *view, const char *workload, const char **names)
+{
+    struct point points[POINTS_MAX];
+    unsigned n = 0;
+    for (unsigned i = 0; i < view->count && n < LINES_MAX; i++) {
+        const struct prony_view_cell *cell = &view->cell[view->order[i]];
+        bool known = wire_of(cell) == NULL || strcmp(cell->workload, workload) != 0;
+        unsigned sizes;
+        for (unsigned j = 0; j < n; j++)
+            known = known || strcmp(names[j], cell->series) == 0;
+        if (known)
+            continue;
+        sizes = points_of(view, workload, cell->series, points, POINTS_MAX);
+        if (sizes > 1 && points[0].size < points[sizes - 1].size)
+            names[n++] = cell->series;
+    }
+    return n;
 }
 
 bool prony_draw_sizes_wanted(const struct prony_view *view, const struct prony_view_group *group)
 {
-    double first = NAN;
-    if (!is_first_of(view, group))
-        return false;
-    for (unsigned i = 0; i < view->count; i++) {
-        const json_t *wire = wire_of(&view->cell[i]);
-        double size = wire == NULL ? NAN : prony_json_number(wire, "size");
-        if (strcmp(view->cell[i].workload, group->workload) != 0 || isnan(size) || size < 1)
-            continue;
-        if (!isnan(first) && size != first)
-            return true;
-        first = size;
-    }
+    const char *names[LINES_MAX];
+    for (unsigned g = 0; g < view->groups; g++)
+        if (strcmp(view->group[g].workload, group->workload) == 0)
+            return &view->group[g] == group && pick(view, group->workload, names) > 0;
     return false;
-}
-
-/* The series of the group, fastest first. */
-static unsigned pick(const struct prony_drawing *drawing, const char **names)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < drawing->group->count && n < LINES_MAX; i++) {
-        const struct prony_view_cell *cell = prony_view_at(drawing->view, drawing->group, i);
-        bool known = wire_of(cell) == NULL;
-        for (unsigned j = 0; j < n; j++)
-            known = known || strcmp(names[j], cell->series) == 0;
-        if (!known)
-            names[n++] = cell->series;
-    }
-    return n;
 }
 
 static void begin(const struct prony_drawing *drawing, const char *x, const char *y)
@@ -65,8 +92,8 @@ static void begin(const struct prony_drawing *drawing, const char *x, const char
     prony_plot_title(drawing, HEIGHT);
     prony_plot_axis(drawing->gp, "x", x);
     prony_plot_axis(drawing->gp, "y", y);
-    (void)fprintf(drawing->gp, "set tmargin at screen 0.9\nset rmargin at screen 0.62\nset logscale xy\n"
-                               "set key at screen 0.63,0.9 left top Left reverse samplen 1.5 font "
+    (void)fprintf(drawing->gp, "set tmargin at screen 0.9\nset rmargin at screen 0.56\nset logscale xy\n"
+                               "set key at screen 0.57,0.9 left top Left reverse samplen 1.5 font "
                                "\"system-ui,sans-serif,12\" textcolor rgb ink\n");
 }
 
@@ -74,26 +101,18 @@ static void begin(const struct prony_drawing *drawing, const char *x, const char
 void prony_draw_sizes(const struct prony_drawing *drawing)
 {
     const char *names[LINES_MAX];
+    struct point points[POINTS_MAX];
     bool bytes = strcmp(drawing->group->workload, "stream") == 0;
-    unsigned n = pick(drawing, names);
+    unsigned n = pick(drawing->view, drawing->group->workload, names);
     (void)fputs("# size value low high; one block a channel and wait policy\n", drawing->dat);
     for (unsigned s = 0; s < n; s++) {
+        unsigned sizes = points_of(drawing->view, drawing->group->workload, names[s], points, POINTS_MAX);
         (void)fprintf(drawing->dat, "%s# %s\n", s > 0 ? "\n\n" : "", names[s]);
-        for (unsigned i = 0; i < drawing->view->count; i++) {
-            const struct prony_view_cell *cell = &drawing->view->cell[i];
-            double items = prony_json_number(cell->json, "items"), size, value, low, high;
-            if (wire_of(cell) == NULL || strcmp(cell->workload, drawing->group->workload) != 0)
-                continue;
-            size = prony_json_number(wire_of(cell), "size");
-            if (strcmp(cell->series, names[s]) != 0 || size < 1)
-                continue;
-            value = bytes ? items * size / cell->time_ns.value : cell->time_ns.value / items / 1000;
-            low = bytes ? items * size / cell->time_ns.high : cell->time_ns.low / items / 1000;
-            high = bytes ? items * size / cell->time_ns.low : cell->time_ns.high / items / 1000;
-            (void)fprintf(drawing->dat, "%.0f", size);
-            prony_plot_number(drawing->dat, value);
-            prony_plot_number(drawing->dat, isfinite(low) ? low : value);
-            prony_plot_number(drawing->dat, isfinite(high) ? high : value);
+        for (unsigned i = 0; i < sizes; i++) {
+            (void)fprintf(drawing->dat, "%.0f", points[i].size);
+            prony_plot_number(drawing->dat, points[i].value);
+            prony_plot_number(drawing->dat, isfinite(points[i].low) ? points[i].low : points[i].value);
+            prony_plot_number(drawing->dat, isfinite(points[i].high) ? points[i].high : points[i].value);
             (void)fputc('\n', drawing->dat);
         }
     }
@@ -107,7 +126,7 @@ void prony_draw_sizes(const struct prony_drawing *drawing)
             "%s\"%s.dat\" index %u using 1:3:4 with filledcurves fs transparent solid 0.2 noborder lc rgb "
             "\"%s\" notitle, \"\" index %u using 1:2 with linespoints pt 7 ps 0.6 lw 1.8 lc rgb \"%s\" title ",
             s > 0 ? ", \\\n     " : "", drawing->name, s, palette[s], s, palette[s]);
-        prony_plot_quote(drawing->gp, names[s], 26);
+        prony_plot_quote(drawing->gp, names[s], 28);
     }
     (void)fputs("\n", drawing->gp);
 }
@@ -226,7 +245,7 @@ void prony_draw_cdf(const struct prony_drawing *drawing)
     for (unsigned s = 0; s < n; s++) {
         (void)fprintf(drawing->gp, "%s\"%s.dat\" index %u using 1:2 with lines lw 1.8 lc rgb \"%s\" title ",
                       s > 0 ? ", \\\n     " : "", drawing->name, s, palette[s]);
-        prony_plot_quote(drawing->gp, names[s], 26);
+        prony_plot_quote(drawing->gp, names[s], 28);
     }
     (void)fputs("\n", drawing->gp);
 }
@@ -277,7 +296,7 @@ void prony_draw_heat(const struct prony_drawing *drawing)
     (void)fputs("# pu pu ns\n", drawing->dat);
     for (unsigned i = 0; i < drawing->group->count; i++) {
         const struct prony_view_cell *cell = prony_view_at(drawing->view, drawing->group, i);
-        double ns = cell->time_ns.value / prony_json_number(cell->json, "items");
+        double ns = prony_view_time(cell).value;
         int a = pu_of(cell, 0), b = pu_of(cell, 1);
         if (cell->ok && a >= 0 && b >= 0)
             (void)fprintf(drawing->dat, "%d %d %.6g\n%d %d %.6g\n", a, b, ns, b, a, ns);

@@ -26,8 +26,9 @@ static const struct kind {
      "factor.",
      0, false, prony_draw_beside_wanted, prony_draw_beside},
     {"sizes", "by size of a message",
-     "Both axes are logarithmic; bands are 95% intervals. The eight fastest at the first size are shown.", 4, true,
-     prony_draw_sizes_wanted, prony_draw_sizes},
+     "Both axes are logarithmic; bands are 95% intervals. The eight fastest that were measured at several sizes are "
+     "shown.",
+     4, true, prony_draw_sizes_wanted, prony_draw_sizes},
     {"cost", "CPU time against latency",
      "Down and left is better. Filled points on the dashed line are the front: nobody beats them in both. Choose "
      "there.",

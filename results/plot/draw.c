@@ -57,6 +57,21 @@ void prony_plot_title(const struct prony_drawing *drawing, unsigned height)
                   1 - 16.0 / height);
 }
 
+unsigned prony_plot_keys_height(unsigned entries)
+{
+    return 18 * ((entries + 1) / 2);
+}
+
+void prony_plot_keys(FILE *gp, unsigned entries, unsigned height)
+{
+    unsigned key = prony_plot_keys_height(entries);
+    (void)fprintf(gp,
+                  "set tmargin at screen %.4f\nset bmargin at screen %.4f\nset rmargin 3\n"
+                  "set key at screen 0.03,%.4f left top vertical Left reverse maxrows %u samplen 1.2 width -4 font "
+                  "\"system-ui,sans-serif,11\" textcolor rgb ink\n",
+                  1 - 38.0 / height, (key + 76.0) / height, (key + 13.0) / height, (entries + 1) / 2);
+}
+
 static void key_right(FILE *gp, double top)
 {
     (void)fprintf(gp,
@@ -381,9 +396,9 @@ bool prony_draw_latency_wanted(const struct prony_view *view, const struct prony
 void prony_draw_latency(const struct prony_drawing *drawing)
 {
     static const char *const points[] = {"p50", "p90", "p99", "p99.9", "p99.99", "max"};
-    unsigned n = 0, counts[LINES_MAX], workers = worker_counts(drawing->view, drawing->group, counts, LINES_MAX);
-    char names[LINES_MAX][96], label[64];
-    double most = 0, unit;
+    unsigned n = 0, counts[LINES_MAX], workers = worker_counts(drawing->view, drawing->group, counts, LINES_MAX),
+             height;
+    char names[LINES_MAX][96];
     (void)fputs("# place percentile ns; one block a cell\n", drawing->dat);
     for (unsigned i = 0; i < drawing->group->count && n < LINES_MAX; i++) {
         const struct prony_view_cell *cell = prony_view_at(drawing->view, drawing->group, i);
@@ -396,26 +411,23 @@ void prony_draw_latency(const struct prony_drawing *drawing)
             prony_plot_number(drawing->dat, latency(cell, points[p]));
             (void)fputc('\n', drawing->dat);
         }
-        most = fmax(most, latency(cell, "p50"));
         n++;
     }
-    unit = most >= 1e6 ? 1e6 : most >= 1e3 ? 1e3 : 1;
-    (void)snprintf(label, sizeof label, "%s, logarithmic", unit == 1e6 ? "ms" : unit == 1e3 ? "\302\265s" : "ns");
-    prony_plot_begin(drawing, WIDTH, 330);
-    prony_plot_title(drawing, 330);
-    prony_plot_axis(drawing->gp, "y", label);
-    (void)fputs(
-        "set logscale y\nset format y \"%g\"\nset xrange [0.7:6.3]\nset xtics (\"p50\" 1, \"p90\" 2, \"p99\" 3, "
-        "\"p99.9\" 4, \"p99.99\" 5, \"max\" 6)\nset grid noxtics\nset rmargin at screen 0.68\n"
-        "set tmargin at screen 0.88\n",
-        drawing->gp);
-    key_right(drawing->gp, 0.89);
-    (void)fprintf(drawing->gp, "f = %g\nplot ", unit);
+    height = 330 + prony_plot_keys_height(n);
+    prony_plot_begin(drawing, WIDTH, height);
+    prony_plot_title(drawing, height);
+    (void)fputs("set logscale y\nset ytics (\"1 ns\" 1, \"10 ns\" 10, \"100 ns\" 100, \"1 us\" 1e3, \"10 us\" 1e4, "
+                "\"100 us\" 1e5, \"1 ms\" 1e6, \"10 ms\" 1e7, \"100 ms\" 1e8, \"1 s\" 1e9, \"10 s\" 1e10)\n"
+                "set xrange [0.7:6.3]\nset xtics (\"p50\" 1, \"p90\" 2, \"p99\" 3, \"p99.9\" 4, \"p99.99\" 5, "
+                "\"max\" 6)\nset grid noxtics\n",
+                drawing->gp);
+    prony_plot_keys(drawing->gp, n, height);
+    (void)fputs("plot ", drawing->gp);
     for (unsigned i = 0; i < n; i++) {
         (void)fprintf(drawing->gp,
-                      "%s\"%s.dat\" index %u using 1:($3/f) with linespoints pt %d ps 0.7 lw 1.8 lc rgb \"%s\" title ",
+                      "%s\"%s.dat\" index %u using 1:3 with linespoints pt %d ps 0.7 lw 1.8 lc rgb \"%s\" title ",
                       i > 0 ? ", \\\n     " : "", drawing->name, i, marks[i], palette[i]);
-        prony_plot_quote(drawing->gp, names[i], 22);
+        prony_plot_quote(drawing->gp, names[i], 34);
     }
     (void)fputs("\n", drawing->gp);
 }

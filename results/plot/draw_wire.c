@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define WIDTH 560u
-#define HEIGHT 380u
 #define LINES_MAX 8
 #define POINTS_MAX 64u
 #define PUS_SHOWN 4096
@@ -86,15 +85,15 @@ bool prony_draw_sizes_wanted(const struct prony_view *view, const struct prony_v
     return false;
 }
 
-static void begin(const struct prony_drawing *drawing, const char *x, const char *y)
+static void begin(const struct prony_drawing *drawing, const char *x, const char *y, unsigned lines)
 {
-    prony_plot_begin(drawing, WIDTH, HEIGHT);
-    prony_plot_title(drawing, HEIGHT);
+    unsigned height = 330 + prony_plot_keys_height(lines);
+    prony_plot_begin(drawing, WIDTH, height);
+    prony_plot_title(drawing, height);
     prony_plot_axis(drawing->gp, "x", x);
     prony_plot_axis(drawing->gp, "y", y);
-    (void)fprintf(drawing->gp, "set tmargin at screen 0.9\nset rmargin at screen 0.56\nset logscale xy\n"
-                               "set key at screen 0.57,0.9 left top Left reverse samplen 1.5 font "
-                               "\"system-ui,sans-serif,12\" textcolor rgb ink\n");
+    prony_plot_keys(drawing->gp, lines, height);
+    (void)fputs("set logscale xy\n", drawing->gp);
 }
 
 /* Round trips as times, streams as bytes a second; bands are 95% intervals. */
@@ -116,7 +115,7 @@ void prony_draw_sizes(const struct prony_drawing *drawing)
             (void)fputc('\n', drawing->dat);
         }
     }
-    begin(drawing, "bytes a message", bytes ? "GB/s" : "us");
+    begin(drawing, "bytes a message", bytes ? "GB/s" : "us", n);
     (void)fputs("set logscale x 2\nset format x \"%.0f\"\nset xtics (1, 64, \"1Ki\" 1024, \"16Ki\" 16384, \"256Ki\" "
                 "262144, \"4Mi\" 4194304)\nplot ",
                 drawing->gp);
@@ -126,7 +125,7 @@ void prony_draw_sizes(const struct prony_drawing *drawing)
             "%s\"%s.dat\" index %u using 1:3:4 with filledcurves fs transparent solid 0.2 noborder lc rgb "
             "\"%s\" notitle, \"\" index %u using 1:2 with linespoints pt 7 ps 0.6 lw 1.8 lc rgb \"%s\" title ",
             s > 0 ? ", \\\n     " : "", drawing->name, s, palette[s], s, palette[s]);
-        prony_plot_quote(drawing->gp, names[s], 28);
+        prony_plot_quote(drawing->gp, names[s], 34);
     }
     (void)fputs("\n", drawing->gp);
 }
@@ -172,11 +171,9 @@ void prony_draw_cost(const struct prony_drawing *drawing)
     (void)cost_block(drawing, true);
     (void)fputs("\n\n# the others\n- - \"\"\n", drawing->dat);
     few = cost_block(drawing, false) <= LINES_MAX; /* else their names would hide each other */
-    begin(drawing, "us of CPU time a message, both sides", "us a round trip");
+    begin(drawing, "us of CPU time a message, both sides", "us a round trip", 2);
     (void)fprintf(drawing->gp,
-                  "set offsets graph 0.05, graph 0.3, graph 0.1, graph 0.05\nset rmargin 3\n"
-                  "set key inside right top Left reverse samplen 1.5 font "
-                  "\"system-ui,sans-serif,12\" textcolor rgb ink\n"
+                  "set offsets graph 0.05, graph 0.3, graph 0.1, graph 0.05\n"
                   "plot \"%s.dat\" index 1 using 1:2 with points pt 6 ps 0.6 lc rgb \"%s\" title \"beaten in both\", "
                   "\\\n     \"\" index 1 using 1:2:(%d == 1 ? stringcolumn(3) : \"\") with labels left offset 0.8,0 "
                   "font \"system-ui,sans-serif,9\" "
@@ -237,7 +234,7 @@ void prony_draw_cdf(const struct prony_drawing *drawing)
         most = fmax(most, cdf_block(drawing->dat, histogram_of(cell)));
         names[n++] = cell->series;
     }
-    begin(drawing, "us", "% of all that took at most this long");
+    begin(drawing, "us", "% that took at most this long", n);
     (void)fprintf(drawing->gp,
                   "unset logscale y\nset yrange [0:100]\nset xrange [*:%.6g]\nset format x \"%%g\"\n"
                   "set xtics font \"system-ui,sans-serif,11\"\nplot ",
@@ -245,7 +242,7 @@ void prony_draw_cdf(const struct prony_drawing *drawing)
     for (unsigned s = 0; s < n; s++) {
         (void)fprintf(drawing->gp, "%s\"%s.dat\" index %u using 1:2 with lines lw 1.8 lc rgb \"%s\" title ",
                       s > 0 ? ", \\\n     " : "", drawing->name, s, palette[s]);
-        prony_plot_quote(drawing->gp, names[s], 28);
+        prony_plot_quote(drawing->gp, names[s], 34);
     }
     (void)fputs("\n", drawing->gp);
 }

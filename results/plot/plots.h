@@ -20,6 +20,9 @@ void prony_plot_title(const struct prony_drawing *drawing, unsigned height);
 void prony_plot_quote(FILE *out, const char *text, unsigned most);
 void prony_plot_axis(FILE *gp, const char *axis, const char *text);
 void prony_plot_number(FILE *dat, double value);
+/* The key below the plot, in two columns, and how much higher (in pixels) it makes the picture. */
+void prony_plot_keys(FILE *gp, unsigned entries, unsigned height);
+unsigned prony_plot_keys_height(unsigned entries);
 
 /* Each writes one plot of its kind. True when the group has enough for it. */
 bool prony_draw_rate_wanted(const struct prony_view *view, const struct prony_view_group *group);

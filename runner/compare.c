@@ -109,11 +109,9 @@ const struct runner_command runner_compare = {
     .summary = "compares two stored reports, or ranks the engines of one",
     .text =
         "Takes report files or folders. With two, cells of the same id are compared: the ratio of their medians, B / "
-        "A, "
-        "with a 95% interval that assumes nothing about the times. They were taken at different times, so this is "
-        "weaker "
-        "than cells of one run. Exit codes: 1 a regression, and nothing else; 3 something could not be compared, with "
-        "the reason; 4 inconclusive, with --require-power.",
+        "A, with a 95% interval that assumes nothing about the times. They were taken at different times, so this is "
+        "weaker than cells of one run. Exit codes: 1 a regression, and nothing else; 3 something could not be "
+        "compared, with the reason; 4 inconclusive, with --require-power.",
     .examples = examples,
     .options = options,
     .operands = 2,

@@ -56,10 +56,8 @@ const struct runner_command runner_doctor = {
     .usage = "doctor [OPTIONS]",
     .summary = "says what about this machine disturbs measurements",
     .text = "Looks at the clock's governor, turbo, SMT, isolation, interrupts, memory, limits, load and more: whether "
-            "it is so "
-            "here, what it does to a measurement, and the command that changes it. Changes nothing itself. A report of "
-            "prony "
-            "run carries the findings of its machine.",
+            "it is so here, what it does to a measurement, and the command that changes it. Changes nothing itself. A "
+            "report of prony run carries the findings of its machine.",
     .examples = examples,
     .options = options,
     .operands = 0,

@@ -235,8 +235,8 @@ const struct runner_command runner_list = {
     .usage = "list [KIND] [--probe] [--json]",
     .summary = "engines, workloads, channels, counters and suites, present or absent",
     .text = "Shows what this prony can run on this machine and, for what is absent, the reason and what to do about "
-            "it. KIND is "
-            "engines, workloads, channels, counters or suites; with it, parameters are shown too, as -p takes them.",
+            "it. KIND is engines, workloads, channels, counters or suites; with it, parameters are shown too, as -p "
+            "takes them.",
     .examples = examples,
     .options = options,
     .operands = 1,

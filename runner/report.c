@@ -125,10 +125,9 @@ const struct runner_command runner_report = {
     .usage = "report FILE|DIR [OPTIONS]",
     .summary = "shows, exports and checks a report",
     .text = "Reads report.json, or the one in a folder, and shows its table; --out exports it in other formats. Also "
-            "reads the "
-            "JSON files of Google Benchmark, hyperfine and fio. A folder that holds many reports gives the history "
-            "page: medians "
-            "and intervals of every cell over time, and the changes that intervals can tell. Nothing is measured.",
+            "reads the JSON files of Google Benchmark, hyperfine and fio. A folder that holds many reports gives the "
+            "history page: medians and intervals of every cell over time, and the changes that intervals can tell. "
+            "Nothing is measured.",
     .examples = examples,
     .options = options,
     .operands = 1,

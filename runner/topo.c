@@ -106,8 +106,7 @@ const struct runner_command runner_topo = {
     .usage = "topo [--place POLICY] [-n N] [OPTIONS]",
     .summary = "the machine's tree, and which worker would sit where",
     .text = "Shows packages, caches, cores and PUs as prony sees them, restricted to what this process may use. With "
-            "--place or "
-            "-n it also shows which worker would be bound to which PU; nothing is started.",
+            "--place or -n it also shows which worker would be bound to which PU; nothing is started.",
     .examples = examples,
     .options = options,
     .operands = 0,

@@ -119,10 +119,11 @@ static void details(FILE *out, const struct prony_report *report, const struct p
 }
 
 static const char intro[] =
-    "<h2 id=profile>Profile</h2>\n<p>Of one more visit to each cell, after those that were measured, in a process of "
-    "its "
-    "own: noting and sampling cost time, so figures above never contain them and figures here always do. First every "
-    "task is noted, then others are run and the workers' stacks sampled.</p>\n<dl class=read>"
+    "<h2 id=profile>Profile</h2>\n"
+    "<p>Of one more visit to each cell, after those that were measured, in a process of its own: noting and sampling "
+    "cost time, so figures above never contain them and figures here always do. First every task is noted, then others "
+    "are run and the workers' stacks sampled.</p>\n"
+    "<dl class=read>"
     "<dt>Busy, waiting</dt><dd>Workers in tasks; workers in tasks that wait for kids, peers, locks or messages.</dd>"
     "<dt>Idle</dt><dd>Before a worker's first task, after its last, and asleep.</dd>"
     "<dt>Overhead</dt><dd>Between two tasks of a worker and not asleep: finding the next one.</dd>"

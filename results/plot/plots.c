@@ -17,13 +17,11 @@ static const struct kind {
 } kinds[] = {
     {"roofline", "Workloads under the peaks of this machine",
      "Lines are peaks measured in this run: slanted by bytes, flat by operations. A point as high as the lines above "
-     "it "
-     "uses the machine whole; its horizontal place is the operations it does for each byte.",
+     "it uses the machine whole; its horizontal place is the operations it does for each byte.",
      0, false, prony_draw_roofline_wanted, prony_draw_roofline},
     {"beside", "prony's engines beside Python's",
      "Right of the line prony is faster. A row is a workload and its number of workers; whiskers are 95% intervals of "
-     "the "
-     "factor.",
+     "the factor.",
      0, false, prony_draw_beside_wanted, prony_draw_beside},
     {"sizes", "by size of a message",
      "Both axes are logarithmic; bands are 95% intervals. The eight fastest that were measured at several sizes are "

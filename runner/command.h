@@ -53,6 +53,9 @@ bool runner_parse(const struct runner_command *command, int argc, char **argv, v
                   struct prony_list *operands, int *exit_code);
 void runner_help(const struct runner_command *command);
 
+/* Prints the manual page ("man") or bash's completion ("bash") of all commands; returns the exit code. */
+int runner_reference(const char *form, const struct runner_command *const *commands, unsigned n);
+
 /* Says the error, and returns the exit code that its errno stands for: a wrong name or value is 2, the rest 3. */
 int runner_say(const struct prony_error *error);
 

@@ -52,6 +52,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], PRONY_HOST_ARGUMENT) == 0)
         return prony_host_main(argc - 1, argv + 1);
+    if (strcmp(argv[1], "__reference") == 0)
+        return flushed(runner_reference(argc > 2 ? argv[2] : NULL, commands, COMMANDS));
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_usage(stdout);
         return EXIT_DONE;

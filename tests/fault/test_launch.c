@@ -129,7 +129,8 @@ static void test_left_over(void **state)
     (void)state;
     assert_int_equal(launch_sh("sleep 1000 & echo $!", 0), 0);
     in_group = strtol(launched.output, NULL, 10);
-    assert_int_equal(launch_sh("setsid sh -c 'echo $$; sleep 1000' & sleep 0.2", 0), 0);
+    assert_int_equal(launch_sh("trap 'exit 0' USR1; setsid sh -c 'echo $$; kill -USR1 $0; sleep 1000' $$ & wait", 0),
+                     0);
     in_session = strtol(launched.output, NULL, 10);
     assert_true(in_group > 1 && in_session > 1);
     assert_int_equal(kill((pid_t)in_group, 0), -1);

@@ -354,24 +354,40 @@ static void killed_gangs(struct cell *cell)
     end_assassin(pid, stop);
 }
 
-/* Recursion: a death anywhere in the tree reaches the root as an error, and a tree that succeeds is whole. */
+/* Kills already sent may still arrive in the first tasks after the assassin is gone: let them. */
+static void calm(struct cell *cell)
+{
+    struct prony_task task = task_of(cell, MEET, -1, 0);
+    int status[WORKERS];
+    for (unsigned i = 0; i < 10; i++) {
+        CHECK(cell->engine->gang(cell->handle, &task, WORKERS, status, LIMIT_NS) == 0);
+        (void)usleep(1000);
+    }
+}
+
+/* What became of a tree, which is whole when nothing did. */
+static int tree_of(struct cell *cell)
+{
+    struct prony_task task = task_of(cell, TREE, 9, 10);
+    task.future = cell->ground.futures.off;
+    CHECK(cell->engine->submit(cell->handle, &task, 1) == 0);
+    CHECK(cell->engine->wait(cell->handle, &task.future, 1, 1, LIMIT_NS) == 0);
+    CHECK(future_of(cell, 0)->status != 0 || future_of(cell, 0)->value == 512);
+    return future_of(cell, 0)->status;
+}
+
+/* Recursion: a death anywhere in the tree reaches the root as an error, and when the killing is over none does. */
 static void killed_trees(struct cell *cell)
 {
     int *stop = (int *)(void *)(cell->ground.arena.base + cell->ground.data.off + 131072 - 64);
     pid_t pid = assassin(cell, stop);
-    unsigned whole = 0;
     for (unsigned round = 0; round < cell->rounds * 2; round++) {
-        struct prony_task task = task_of(cell, TREE, 9, 10);
-        task.future = cell->ground.futures.off;
-        CHECK(cell->engine->submit(cell->handle, &task, 1) == 0);
-        CHECK(cell->engine->wait(cell->handle, &task.future, 1, 1, LIMIT_NS) == 0);
-        CHECK(future_of(cell, 0)->status == 0
-                  ? future_of(cell, 0)->value == 512
-                  : is_death(future_of(cell, 0)->status) || future_of(cell, 0)->status == -ECANCELED);
-        whole += future_of(cell, 0)->status == 0;
+        const int status = tree_of(cell);
+        CHECK(status == 0 || is_death(status) || status == -ECANCELED);
     }
     end_assassin(pid, stop);
-    CHECK(whole > 0);
+    calm(cell);
+    CHECK(tree_of(cell) == 0);
 }
 
 static void still_works(struct cell *cell)
@@ -383,17 +399,6 @@ static void still_works(struct cell *cell)
         CHECK(0);
     for (unsigned i = 0; i < TASKS; i++)
         CHECK(future_of(cell, i)->status == 0 && out(cell)[i] == 1);
-}
-
-/* Kills already sent may still arrive in the first tasks after the assassin is gone: let them. */
-static void calm(struct cell *cell)
-{
-    struct prony_task task = task_of(cell, MEET, -1, 0);
-    int status[WORKERS];
-    for (unsigned i = 0; i < 10; i++) {
-        CHECK(cell->engine->gang(cell->handle, &task, WORKERS, status, LIMIT_NS) == 0);
-        (void)usleep(1000);
-    }
 }
 
 static unsigned deaths(const struct cell *cell)

@@ -2,6 +2,8 @@
  * of those that ended, and at moments drawn from a seed. Each task is told exactly once. */
 #include "tests/conformance/groups.h"
 
+#include "base/clock.h"
+
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -10,6 +12,7 @@
 #define WORKERS 3u
 #define TASKS 300u
 #define ROUNDS 60u
+#define KILLING_NS 60000000000 /* much longer than the rounds take where nobody is held up */
 
 /* Kernels that end their own task as prony_future_run does, and die at one of its steps. */
 enum { BEFORE_THE_END = 6, HELD_STILL, ENDED_BUT_NOT_LISTED, LISTED, LISTED_LONG_AGO };
@@ -212,13 +215,14 @@ static void at_random_moments(void **state)
 {
     const char *given = getenv("PRONY_TEST_SEED");
     uint64_t random = given != NULL ? strtoull(given, NULL, 10) : 20210607;
+    const uint64_t end_ns = prony_now_ns() + KILLING_NS;
     unsigned deaths = 0, rounds = 0;
     struct cell cell;
     pid_t pid;
     int status;
     begin_deadly(&cell, *state, WORKERS, FUTURES);
     pid = assassin(&cell, draw(&random, UINT64_MAX - 1) + 1);
-    for (; rounds < 40 * ROUNDS && (rounds < ROUNDS || deaths < 150); rounds++) {
+    for (; rounds < ROUNDS || (deaths < 150 && prony_now_ns() < end_ns); rounds++) {
         killed_round(&cell, &random);
         deaths = 0;
         for (unsigned i = 0; i < WORKERS; i++)

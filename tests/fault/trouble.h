@@ -205,6 +205,8 @@ static inline void child(const struct trial *trial, const struct subject *subjec
         _exit(SKIPPED);
     CHECK(code == 0);
     CHECK(open_descriptors() == descriptors);
+    for (unsigned i = 0; i < 10000 && threads() > before; i++) /* one that was joined is seen until it is all gone */
+        (void)usleep(1000);
     CHECK(threads() == before);
     _exit(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD ? 0 : 2);
 }

@@ -104,15 +104,17 @@ static void serve(int fd, struct lines *lines)
     }
 }
 
-/* The child: never returns. */
-static void run(int fd, pid_t runner)
+/* The child: never returns. Started amid a run it must not keep open what the runner closes to its hosts. */
+static void run(int inherited, pid_t runner)
 {
+    const int fd = dup2(inherited, STDERR_FILENO + 1);
     struct lines *lines = mmap(NULL, sizeof *lines, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t self = getpid(), other;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)signal(SIGINT, SIG_IGN); /* the runner ends us */
     (void)signal(SIGTERM, SIG_DFL);
-    if (lines == MAP_FAILED || getppid() != runner)
+    (void)close_range(STDERR_FILENO + 2, ~0u, 0);
+    if (fd < 0 || lines == MAP_FAILED || getppid() != runner)
         _exit(1);
     other = fork();
     if (other == 0) {
@@ -157,14 +159,16 @@ struct prony_pulse prony_pulser_take(struct prony_pulser *pulser, int pu_a, int 
     struct prony_pulse pulse = {NAN, NAN};
     struct ask ask = {pu_a, pu_b};
     struct pollfd answer = {.fd = pulser->fd, .events = POLLIN};
-    int ready;
-    if (pulser->fd < 0 || send(pulser->fd, &ask, sizeof ask, MSG_NOSIGNAL) < 0)
+    int ready = 0;
+    if (pulser->fd < 0)
         return pulse;
-    do
-        ready = poll(&answer, 1, ANSWER_MS);
-    while (ready < 0 && errno == EINTR);
+    if (send(pulser->fd, &ask, sizeof ask, MSG_NOSIGNAL) >= 0)
+        do
+            ready = poll(&answer, 1, ANSWER_MS);
+        while (ready < 0 && errno == EINTR);
     if (ready <= 0 || recv(pulser->fd, &pulse, sizeof pulse, 0) != (ssize_t)sizeof pulse) {
         prony_pulser_stop(pulser); /* an answer that comes late would be taken for the next one */
+        (void)prony_pulser_start(pulser, NULL);
         return (struct prony_pulse){NAN, NAN};
     }
     return pulse;

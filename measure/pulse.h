@@ -17,7 +17,7 @@ struct prony_pulser {
 /* Starts the two processes; they die with the runner. */
 int prony_pulser_start(struct prony_pulser *pulser, struct prony_error *error);
 /* Takes the pulse between two PUs; pu_b < 0 or == pu_a: no line RT (NaN); pu_a < 0: unbound. A pulse that cannot be taken
- * is NaN. */
+ * is NaN; two other processes are started for the next one. */
 struct prony_pulse prony_pulser_take(struct prony_pulser *pulser, int pu_a, int pu_b);
 void prony_pulser_stop(struct prony_pulser *pulser);
 

@@ -36,10 +36,11 @@ static bool give_up(struct prony_bout *bout, struct prony_live *live, const stru
     return false;
 }
 
-/* How long a step may take: the timeout, but a stuck cell must not spend the budget of all others. */
+/* How long a step may take: the timeout, but a stuck cell must not spend the budget of all others. When little or nothing
+ * is left of that, a host that a busy machine holds up for some seconds is not stuck yet. */
 static int64_t step_timeout(const struct prony_bout *bout)
 {
-    const int64_t least_ns = 2000000000;
+    const int64_t least_ns = 10000000000;
     int64_t timeout = bout->run->method.timeout_ns, left;
     if (bout->deadline_ns == 0)
         return timeout;

@@ -326,15 +326,16 @@ class Executor(Pool):
 
     def broken(self):
         """The code for a broken pool: the signal of the worker that died. The executor ends the others by SIGTERM, so
-        that one counts only when nothing else is seen."""
+        that one counts only when all have ended and nothing else is seen."""
         begin = time.monotonic()
         while self.death == 0:
             codes = {process.pid: process.exitcode for process in list((self.processes or {}).values())}
-            waited = time.monotonic() - begin
-            for pid, code in codes.items():
-                if code and (code != -signal.SIGTERM or waited > 0.05):
+            own = {pid: code for pid, code in codes.items() if code and code != -signal.SIGTERM}
+            over = None not in codes.values() or time.monotonic() - begin > 5
+            for pid, code in (own or (codes if over else {})).items():
+                if code:
                     self.dead[pid] = code - DIED if code < 0 else -DIED
-            self.death = next(iter(self.dead.values()), -DIED if waited > 0.5 else 0)
+            self.death = next(iter(self.dead.values()), -DIED if over else 0)
             time.sleep(0.001)
         return self.death
 

@@ -185,6 +185,7 @@ int prony_python_gang(void *handle, const struct prony_task *task, unsigned role
     uint64_t end_ns = end_of(timeout_ns);
     size_t room = 5 + 16 * (size_t)python->setup->workers;
     int code, death, late = 0;
+    bool back;
     if (python->broken != 0 || roles == 0 || roles > python->setup->workers)
         return python->broken != 0 ? python->broken : -EINVAL;
     answer = malloc(room);
@@ -206,15 +207,14 @@ int prony_python_gang(void *handle, const struct prony_task *task, unsigned role
     }
     for (unsigned i = 0; code <= -PRONY_DIED && i < roles; i++) /* the interpreter went, and all with it */
         status[i] = code;
-    if (code >= 5) {
+    back = code >= 5;
+    if (back) {
         memcpy(&death, answer + 1, sizeof death);
         gang_read(python, answer + 5, code - 5, roles, status);
         code = death != 0 ? death : late;
     }
     free(answer);
-    if (code == -ETIMEDOUT && code != late)
-        python->broken = code;
-    else if (code <= -PRONY_DIED)
+    if (code <= -PRONY_DIED || (code == -ETIMEDOUT && !back)) /* its answer would be taken for the next gang's */
         python->broken = code;
     return code <= -PRONY_DIED ? 0 : code;
 }

@@ -268,6 +268,8 @@ static void test_stuck_close(void **state)
         bed.cell.workload->task(&bed.bench, &task);
         task.hi = 1;
         assert_int_equal(bed.cell.engine->gang(bed.bench.handle, &task, 1, &status, SHORT_NS), -ETIMEDOUT);
+        task.lo = 1; /* would not hang, if it had not to wait for the one that does */
+        assert_int_equal(bed.cell.engine->gang(bed.bench.handle, &task, 1, &status, BED_TIMEOUT_NS), -ETIMEDOUT);
         assert_int_equal(bed_close(&bed, 1, SHORT_NS), -ETIMEDOUT);
         assert_gone(&bed);
         for (unsigned ms = 0; ms < 10000 && semaphores() > before; ms++)

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,8 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* For a pool to end in good order when it is told to; for multiprocessing's tracker to tidy up after one that was killed. */
-enum { ORDER_MS = 2000, TRACKER_MS = 500 };
+/* For a pool to end in good order when it is told to; for multiprocessing's tracker to tidy up after one that was killed,
+ * which it does at once unless something holds it up. */
+enum { ORDER_MS = 2000, TRACKER_MS = 10000 };
 
 int prony_child_left_ms(uint64_t end_ns)
 {
@@ -44,6 +47,39 @@ void prony_child_last_line(const struct prony_child *child, char *text, size_t b
     (void)snprintf(text, bytes, "%s", line == NULL ? tail : line + 1);
 }
 
+/* Does anybody of this group run still? */
+static bool is_peopled(pid_t group)
+{
+    DIR *folder = opendir("/proc");
+    const struct dirent *entry;
+    bool found = false;
+    while (folder != NULL && !found && (entry = readdir(folder)) != NULL) {
+        char path[300], text[256] = "", state;
+        const char *name_end;
+        int number;
+        FILE *file;
+        (void)snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+        if (!isdigit((unsigned char)entry->d_name[0]) || (file = fopen(path, "re")) == NULL)
+            continue;
+        name_end = fgets(text, sizeof text, file) != NULL ? strrchr(text, ')') : NULL;
+        (void)fclose(file);
+        found = name_end != NULL && sscanf(name_end + 1, " %c %*d %d", &state, &number) == 2 && number == group &&
+                state != 'Z' && state != 'X';
+    }
+    if (folder != NULL)
+        (void)closedir(folder);
+    return found;
+}
+
+/* The workers end by a signal that the tracker ignores; it tidies up when they are gone, and ends. */
+static void await_tracker(pid_t group)
+{
+    const uint64_t end_ns = prony_now_ns() + TRACKER_MS * 1000000ull;
+    (void)kill(-group, SIGTERM);
+    while (is_peopled(group) && prony_child_left_ms(end_ns) != 0)
+        (void)poll(NULL, 0, 5);
+}
+
 /* The group goes before its leader is reaped, as the number is free for others then. */
 int prony_child_reap(struct prony_child *child, uint64_t end_ns)
 {
@@ -56,7 +92,7 @@ int prony_child_reap(struct prony_child *child, uint64_t end_ns)
         if (prony_child_left_ms(end_ns) == 0)
             return -ETIMEDOUT;
     if (child->tracked && waitid(P_PID, (id_t)child->pid, &how, WEXITED | WNOWAIT) == 0 && how.si_code != CLD_EXITED)
-        (void)poll(NULL, 0, TRACKER_MS);
+        await_tracker(child->pid);
     (void)kill(-child->pid, SIGKILL);
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
         continue;
@@ -73,7 +109,7 @@ void prony_child_kill(struct prony_child *child)
         if (prony_child_reap(child, prony_now_ns() + ORDER_MS * 1000000ull) != -ETIMEDOUT)
             return;
     }
-    (void)kill(-child->pid, SIGKILL);
+    (void)kill(child->tracked ? child->pid : -child->pid, SIGKILL);
     (void)prony_child_reap(child, UINT64_MAX);
 }
 

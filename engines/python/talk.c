@@ -40,7 +40,7 @@ static int lost(struct prony_python *python)
 {
     char why[160];
     size_t length = strlen(python->about);
-    int status = prony_child_reap(&python->child, prony_now_ns() + PRONY_PYTHON_GRACE_MS * 1000000ull);
+    int status = prony_child_reap(&python->child, prony_now_ns() + PRONY_PYTHON_END_MS * 1000000ull);
     if (status == -ETIMEDOUT)
         prony_child_kill(&python->child);
     prony_child_last_line(&python->child, why, sizeof why);

@@ -9,7 +9,8 @@
 enum {
     PRONY_PYTHON_BATCH = 64, /* tasks in a packet */
     PRONY_PYTHON_BYTES = 16 + PRONY_PYTHON_BATCH * (int)sizeof(struct prony_task),
-    PRONY_PYTHON_GRACE_MS = 1000 /* for a stopped gang to come back, for a dead process to be reaped */
+    PRONY_PYTHON_GRACE_MS = 1000, /* for a stopped gang to come back */
+    PRONY_PYTHON_END_MS = 10000   /* for a process that let go of its socket to end: its signal is the reason */
 };
 
 struct prony_python {

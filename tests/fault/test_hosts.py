@@ -1,4 +1,5 @@
 """A cell whose kernel fails, crashes, hangs or lies costs that cell, says why, and leaves nothing behind."""
+import contextlib
 import json
 import os
 import pathlib
@@ -25,6 +26,15 @@ def children_of(marker):
     return found
 
 
+def left_of(marker):
+    """The same, once those that were killed have had the time to go, or after a minute."""
+    for _ in range(3000):
+        if not children_of(marker):
+            break
+        time.sleep(0.02)
+    return children_of(marker)
+
+
 class Hosts(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -46,10 +56,10 @@ class Hosts(unittest.TestCase):
         marker = f"PRONY_TEST_MARKER={os.getpid()}-{time.monotonic_ns()}"
         out = tempfile.mkdtemp(dir=self.folder.name) + "/report"
         name, value = marker.split("=")
-        done = subprocess.run(self.command(out, *arguments), capture_output=True, text=True, timeout=120,
+        done = subprocess.run(self.command(out, *arguments), capture_output=True, text=True, timeout=300,
                               env={**os.environ, name: value})
         self.assertEqual(done.returncode, code, done.stderr + done.stdout)
-        self.assertEqual(children_of(marker), [], "processes were left behind")
+        self.assertEqual(left_of(marker), [], "processes were left behind")
         return json.loads(pathlib.Path(out, "report.json").read_text()), done
 
     def by_way(self, report, engine):
@@ -81,15 +91,19 @@ class Hosts(unittest.TestCase):
             self.assertNotIn("cell host", cells["segv"]["reason"])
 
     def test_a_kernel_that_hangs_is_ended_by_the_timeout(self):
-        report, done = self.run_cells("-e", "serial,fork", "-n", "1", "-p", "way=not,hang", "--timeout", "1s", code=3)
-        for engine in ("serial", "fork"):
-            cells = self.by_way(report, engine)
-            self.assertEqual(cells["not"]["status"], "ok")
-            self.assertEqual(cells["hang"]["status"], "failed")
+        for limit in ("1s", "10s", "60s"):  # those that do not hang may be held up on a busy machine
+            report, _ = self.run_cells("-e", "serial,fork", "-n", "1", "-p", "way=not,hang", "--timeout", limit, code=3)
+            cells = [self.by_way(report, engine) for engine in ("serial", "fork")]
+            if all(cell["not"]["status"] == "ok" for cell in cells):
+                break
+        for cell in cells:
+            self.assertEqual(cell["not"]["status"], "ok", cell["not"]["reason"])
+            self.assertEqual(cell["hang"]["status"], "failed")
 
     def test_what_was_measured_before_a_failure_is_kept(self):
-        report, done = self.run_cells("-e", "serial", "-n", "1", "-p", "way=fail", "-p", "after=60", "-p", "items=100000",
-                                      "--visits", "60", code=3)
+        # A warm-up takes 200 samples at most, and a visit 3.
+        report, done = self.run_cells("-e", "serial", "-n", "1", "-p", "way=fail", "-p", "after=300", "-p", "items=100000",
+                                      "-p", "repeats=1", "--visits", "150", code=3)
         cell = self.by_way(report, "serial")["fail"]
         self.assertEqual(cell["status"], "failed")
         self.assertGreater(len(cell["visits"]), 0)
@@ -102,7 +116,7 @@ class Hosts(unittest.TestCase):
                                env={**os.environ, name: value})
         journal = pathlib.Path(out, "journal")
         hosts = {}
-        for _ in range(1000):
+        for _ in range(3000):
             time.sleep(0.02)
             text = journal.read_text() if journal.exists() else ""
             ids = dict(line.split("\t")[1:3] for line in text.splitlines() if line.startswith("cell\t"))
@@ -114,13 +128,17 @@ class Hosts(unittest.TestCase):
         return run, marker, out, hosts
 
     def test_kill_9_of_a_host_costs_one_cell(self):
-        run, marker, out, hosts = self.start_and_find_host("-e", "thread,fork", "-n", "2", "--visits", "40", "--budget", "4s",
-                                                           "--skip", "*/serial/*")
-        victim = next(cell for cell in hosts if "/fork/" in cell)
-        os.kill(hosts[victim], signal.SIGKILL)
-        stdout, stderr = run.communicate(timeout=60)
+        for seconds in (4, 40):  # a run that is over before its host can be killed is too short
+            run, marker, out, hosts = self.start_and_find_host("-e", "thread,fork", "-n", "2", "--visits", f"{10 * seconds}",
+                                                               "--budget", f"{seconds}s", "--skip", "*/serial/*")
+            victim = next(cell for cell in hosts if "/fork/" in cell)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(hosts[victim], signal.SIGKILL)
+            stdout, stderr = run.communicate(timeout=200)
+            if run.returncode != 0:
+                break
         self.assertEqual(run.returncode, 3, stderr)
-        self.assertEqual(children_of(marker), [])
+        self.assertEqual(left_of(marker), [])
         cells = {cell["id"]: cell for cell in json.loads(pathlib.Path(out, "report.json").read_text())["cells"]}
         self.assertEqual(cells[victim]["status"], "failed")
         self.assertIn("SIGKILL", cells[victim]["reason"])
@@ -130,9 +148,9 @@ class Hosts(unittest.TestCase):
         run, marker, out, hosts = self.start_and_find_host("-e", "thread,fork", "-n", "2", "--visits", "1000", "--budget",
                                                            "60s", "--skip", "*/serial/*")
         run.send_signal(signal.SIGINT)
-        stdout, stderr = run.communicate(timeout=30)
+        stdout, stderr = run.communicate(timeout=200)
         self.assertEqual(run.returncode, 130, stderr)
-        self.assertEqual(children_of(marker), [])
+        self.assertEqual(left_of(marker), [])
         cells = json.loads(pathlib.Path(out, "report.json").read_text())["cells"]
         self.assertEqual({cell["status"] for cell in cells}, {"interrupted"})
         self.assertGreater(sum(len(cell["visits"]) for cell in cells), 0)
@@ -141,12 +159,8 @@ class Hosts(unittest.TestCase):
         run, marker, out, hosts = self.start_and_find_host("-e", "thread,fork", "-n", "2", "--visits", "1000", "--budget",
                                                            "60s", "--skip", "*/serial/*")
         run.kill()
-        run.communicate(timeout=30)
-        for _ in range(250):
-            if not children_of(marker):
-                break
-            time.sleep(0.02)
-        self.assertEqual(children_of(marker), [])
+        run.communicate(timeout=200)
+        self.assertEqual(left_of(marker), [])
         self.assertIn("visit\t", pathlib.Path(out, "journal").read_text())
         self.assertFalse(pathlib.Path(out, "report.json").exists())
 

@@ -35,7 +35,7 @@ def objects():
             for line in pathlib.Path("/proc/sysvipc", kind).read_text(encoding="ascii").splitlines()[1:]}
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
@@ -80,7 +80,7 @@ class Runs(unittest.TestCase):
                         run.kill()
                 for run, marker, channel in runs:
                     try:
-                        run.wait(timeout=30)
+                        run.wait(timeout=150)
                     except subprocess.TimeoutExpired:
                         run.kill()
                         self.fail(f"{channel}: the run did not end")
@@ -93,7 +93,7 @@ class Runs(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(["unshare", "--ipc", "--mount", "sh", "-c", command, "sh", PRONY, "run", "-n", "2",
                                    "--counters", "none", "--visits", "1", "-o", folder, *arguments],
-                                  capture_output=True, text=True, timeout=60, check=False)
+                                  capture_output=True, text=True, timeout=300, check=False)
             self.assertEqual(done.returncode, 3, done.stderr)
             return json.loads(pathlib.Path(folder, "report.json").read_text(encoding="utf-8"))["cells"][0]["reason"]
 

@@ -7,7 +7,7 @@ import time
 import unittest
 import xml.etree.ElementTree
 
-from program import PRONY, SOURCE, ProgramTest
+from program import PRONY, SOURCE, ProgramTest, is_alive
 
 COUNTED = """#!/bin/sh
 # Prints line N of a file at its N-th launch, from the first one again after the last; commas become lines.
@@ -219,7 +219,7 @@ class BadInput(Comparison):
         self.fails("echo 1", "sh -c 'echo because >&2; exit 7'", says='head: it ended with exit status 7: "because"')
         self.fails("echo 1", "sh -c 'kill -SEGV $$'", says="head: it was killed by SIGSEGV")
         self.fails("./nothing", "echo 1", says="base: ./nothing cannot be executed: it is not there")
-        self.fails("echo 1", "sleep 1000", "--timeout", "100ms", says="head: it was killed after 100 ms (--timeout)")
+        self.fails("sleep 1000", "sleep 1000", "--timeout", "100ms", says=": it was killed after 100 ms (--timeout)")
         self.fails("echo 1", "true", says="head: it printed no number")
         self.fails("echo 1", "echo hello", says='line 1 of its output is no number: "hello"')
         for value in ("nan", "inf", "-1", "0", "-inf"):
@@ -312,7 +312,7 @@ class Interruption(Comparison):
                                     "2000", "--out", "json:v.json"], cwd=self.folder, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(process.kill)
-        for _ in range(600):
+        for _ in range(2000):
             if len(self.pids()) >= 10 or head == "./stuck" and len(self.pids()) >= 6:
                 return process
             time.sleep(0.05)
@@ -325,8 +325,8 @@ class Interruption(Comparison):
             return [int(line) for line in file]
 
     def assert_gone(self):
-        for _ in range(200):
-            if not any(os.path.exists(f"/proc/{pid}") for pid in self.pids()):
+        for _ in range(1200):
+            if not any(is_alive(pid) for pid in self.pids()):
                 return
             time.sleep(0.05)
         self.fail("something is left over")

@@ -6,7 +6,7 @@ import unittest
 
 def run(name, *arguments):
     program = os.path.join(os.environ["PRONY_BUILD"], "bin", "example_" + name)
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=300, check=True).stdout
 
 
 class Examples(unittest.TestCase):
@@ -25,7 +25,10 @@ class Examples(unittest.TestCase):
         self.assertEqual(run("memory"), "after a process: plain 0, value 1\nafter a thread: plain 1, value 2\n")
 
     def test_deadline(self):
-        said = run("deadline", "2000").splitlines()
+        for limit in ("2000", "20000"):  # where a task of a millisecond may be held up for seconds
+            said = run("deadline", limit).splitlines()
+            if "1 ms: done" in said and "2 ms: done" in said:
+                break
         self.assertEqual(sorted(said), ["1 ms: done", "2 ms: done", "60000 ms: Connection timed out"])
         self.assertEqual(said[-1], "60000 ms: Connection timed out")  # as they end, and nothing waits behind it
 

@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-#define LIMIT_NS 20000000000u
+#define LIMIT_NS 60000000000u
 #define MESSAGE_BYTES 100000u
 
 enum { SENDER, RECEIVER, HOST, VICTIMS };
@@ -186,7 +186,7 @@ static _Noreturn void be_host(struct scene *scene)
             work(scene, blob, i, bytes);
         __atomic_store_n(&scene->worker[i], pid, __ATOMIC_SEQ_CST);
     }
-    for (int i = 0; i < 20000 && !is_at_work(scene); i++)
+    for (int i = 0; i < 60000 && !is_at_work(scene); i++)
         nap(1000000);
     if (scene->channel->settle != NULL)
         scene->channel->settle(channel);

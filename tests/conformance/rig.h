@@ -354,7 +354,7 @@ static void rig_open(struct rig *rig, const struct prony_workload *workload, con
     rig->bench.future_offsets = rig->offsets;
     rig->bench.seed = 42;
     rig->bench.repeats = 1;
-    rig->bench.timeout_ns = 10000000000;
+    rig->bench.timeout_ns = 60000000000;
     rig->bench.error = &rig->error;
     if (workload->prepare != NULL)
         assert_int_equal(workload->prepare(&rig->bench, &rig->error), 0);

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #define MS INT64_C(1000000)
-#define LONG_NS (20000 * MS) /* what should not last this long has hung */
+#define LONG_NS (60000 * MS) /* what should not last this long has hung */
 #define MEMBERS 3
 
 static inline void *shared_memory(size_t bytes)

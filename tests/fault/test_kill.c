@@ -260,7 +260,8 @@ static const int weapons[] = {SIGKILL, SIGSEGV, SIGABRT, SIGTERM};
 
 #define WEAPONS (sizeof weapons / sizeof *weapons)
 
-/* A process that kills workers of this one at random moments until it is told to end. */
+/* A process that kills workers of this one at random moments until it is told to end. Every eighth time it waits for
+ * another one in that place: where none comes to work for long, an engine gives up. */
 static pid_t assassin(struct cell *cell, int *stop)
 {
     uint64_t seed = draw(cell, UINT64_MAX - 1);
@@ -270,11 +271,15 @@ static pid_t assassin(struct cell *cell, int *stop)
         return pid;
     cell->random = seed + 1;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    while (__atomic_load_n(stop, __ATOMIC_ACQUIRE) == 0) {
-        int victim = __atomic_load_n(&slot(cell, (unsigned)draw(cell, WORKERS))->pid, __ATOMIC_ACQUIRE);
+    for (unsigned kills = 0; __atomic_load_n(stop, __ATOMIC_ACQUIRE) == 0; kills++) {
+        const int32_t *place = &slot(cell, (unsigned)draw(cell, WORKERS))->pid;
+        const int32_t victim = __atomic_load_n(place, __ATOMIC_ACQUIRE);
         (void)usleep((useconds_t)draw(cell, 2000));
         if (victim > 1 && __atomic_load_n(stop, __ATOMIC_ACQUIRE) == 0)
             (void)kill(victim, weapons[draw(cell, WEAPONS)]);
+        while (kills % 8 == 7 && __atomic_load_n(place, __ATOMIC_ACQUIRE) == victim &&
+               __atomic_load_n(stop, __ATOMIC_ACQUIRE) == 0)
+            (void)usleep(100);
     }
     _exit(0);
 }

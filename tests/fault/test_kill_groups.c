@@ -152,7 +152,8 @@ static struct prony_slot *slot(const struct cell *cell, unsigned i)
     return (struct prony_slot *)(void *)(cell->ground.arena.base + cell->ground.setup.slots.off) + i;
 }
 
-/* A process that kills workers until the gate opens. */
+/* A process that kills workers until the gate opens. Every eighth time it waits for another one in that place: where none
+ * comes to work for long, an engine gives up. */
 static pid_t assassin(struct cell *cell, uint64_t random)
 {
     pid_t pid = fork();
@@ -160,11 +161,15 @@ static pid_t assassin(struct cell *cell, uint64_t random)
     if (pid != 0)
         return pid;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    while (__atomic_load_n(&board(cell)->gate, __ATOMIC_SEQ_CST) == 0) {
-        int victim = __atomic_load_n(&slot(cell, (unsigned)draw(&random, WORKERS))->pid, __ATOMIC_ACQUIRE);
+    for (unsigned kills = 0; __atomic_load_n(&board(cell)->gate, __ATOMIC_SEQ_CST) == 0; kills++) {
+        const int32_t *place = &slot(cell, (unsigned)draw(&random, WORKERS))->pid;
+        const int32_t victim = __atomic_load_n(place, __ATOMIC_ACQUIRE);
         (void)usleep((useconds_t)draw(&random, 2000));
         if (victim > 1 && __atomic_load_n(&board(cell)->gate, __ATOMIC_SEQ_CST) == 0)
             (void)kill(victim, draw(&random, 2) == 0 ? SIGKILL : SIGSEGV);
+        while (kills % 8 == 7 && __atomic_load_n(place, __ATOMIC_ACQUIRE) == victim &&
+               __atomic_load_n(&board(cell)->gate, __ATOMIC_SEQ_CST) == 0)
+            (void)usleep(100);
     }
     _exit(0);
 }

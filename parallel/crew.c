@@ -17,7 +17,7 @@
 #define SPINS_CROWDED 50u    /* the same where workers outnumber processors */
 #define MANY 16u             /* from so many workers on, only half of them look on for longer than ... */
 #define LOOKS_FREE 64u       /* ... this */
-#define START_NS 10000000000 /* a worker that is not there after this long never comes */
+#define START_NS 60000000000 /* a worker that is not there after this long never comes */
 #define EXIT_NS 100000000    /* a process that leaves is gone after this long */
 #define EXIT_YIELDS 200u     /* looks for it that do not sleep */
 #define EARLY_DEATHS 100u    /* in a row, before they were at work: give up */

@@ -11,7 +11,7 @@
 #define STOP 0x80000000u    /* in hall->barrier: a peer died, or the caller gave up */
 #define ARRIVED 0x0000ffffu /* how many wait; between the two the phase */
 #define PHASE 0x00010000u
-#define GRACE_NS 100000000 /* for kernels that look at ops->stopped, after a timeout */
+#define GRACE_NS 500000000 /* for kernels that look at ops->stopped, after a timeout, when they are scheduled */
 
 struct gang {
     struct prony_crew *crew;

@@ -193,7 +193,7 @@ class Readers(Comparison):
         self.assertIn("no JSON", self.ab("echo {", "echo {", "--read", "field:a", code=3)["reason"])
 
     def test_report(self):
-        self.prony("run", "-w", "empty", "-e", "serial", "--visits", "6", "--samples", "2", "--budget", "3s",
+        self.prony("run", "-w", "empty", "-e", "serial", "--visits", "6", "--samples", "2",
                    "--counters", "none", "-q", "-o", "out")
         verdict = self.ab("cat out/report.json", "cat out/report.json", "--read", "prony", "--pairs", "8")
         self.assertEqual(verdict["verdict"], "equivalent")

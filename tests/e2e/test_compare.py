@@ -172,7 +172,7 @@ class Compares(Stored):
 
 class Baseline(Stored):
     RUN = ("run", "-w", "square", "-e", "serial", "-n", "1", "--visits", "7", "--samples", "1", "--counters", "none",
-           "-p", "square.items=1k", "--budget", "5s")
+           "-p", "square.items=1k")
 
     def test_a_run_against_a_baseline(self):
         self.prony(*self.RUN, "-o", "first")

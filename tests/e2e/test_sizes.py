@@ -5,7 +5,7 @@ import unittest
 from program import ProgramTest
 
 BASE = ("run", "-e", "fork", "-w", "pingpong", "-n", "2", "--counters", "none", "--visits", "6", "--samples", "1", "--budget",
-        "60s", "--timeout", "30s", "-p", "items=20", "-o", "out")
+        "200s", "--timeout", "30s", "-p", "items=20", "-o", "out")
 
 
 class Sizes(ProgramTest):
@@ -46,7 +46,7 @@ class Sizes(ProgramTest):
             {"engines": ["fork"], "workloads": ["pingpong"], "channels": ["posix-mq", "pipe"], "workers": ["2"],
              "params": ["size=1Mi", "items=20"]}]}
         self.write("large.json", json.dumps(suite))
-        self.prony("run", "large.json", "--counters", "none", "--visits", "6", "--samples", "1", "--budget", "60s",
+        self.prony("run", "large.json", "--counters", "none", "--visits", "6", "--samples", "1", "--budget", "200s",
                    "--timeout", "30s", "-o", "out")
         self.assertEqual({key[0]: cell["status"] for key, cell in self.cells().items()},
                          {"posix-mq": "skipped", "pipe": "ok"})

@@ -49,7 +49,7 @@ class Hosts(unittest.TestCase):
         cls.folder.cleanup()
 
     def command(self, out, *arguments):
-        return [PRONY, "run", "-w", self.plugin, "--counters", "none", "--visits", "6", "--samples", "2", "--budget", "20s",
+        return [PRONY, "run", "-w", self.plugin, "--counters", "none", "--visits", "6", "--samples", "2", "--budget", "200s",
                 "-o", out, *arguments]
 
     def run_cells(self, *arguments, code):

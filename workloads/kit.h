@@ -135,6 +135,6 @@ static inline int turns_verify(const struct prony_bench *bench, uint64_t off, st
 }
 
 /* In a gang a wait that lasts this long has lost its peer. */
-#define STUCK_NS INT64_C(10000000000)
+#define STUCK_NS INT64_C(20000000000)
 
 #endif

@@ -209,20 +209,23 @@ class Profiles(Counters):
     @unittest.skipUnless(may_mount(), "no mount namespaces here")
     def test_a_profile_that_does_not_fit_is_left_out(self):
         os.mkdir(self.path("disk"))
-        script = "mount -t tmpfs -o size=4600k none disk && \"$@\" >&2; code=$?; cat disk/out/report.json; exit $code"
-        done = subprocess.run(["unshare", "-rm", "sh", "-c", script, "sh", PRONY, "run", "-e", "thread,fork,futures-thread",
-                               "-w", "fib", "-n", "2", "--visits", "1", "--samples", "1", "--counters", "none", "--profile",
-                               "-o", "disk/out"], cwd=self.folder, capture_output=True, text=True,
-                              timeout=400, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        cells = json.loads(done.stdout)["cells"]
-        self.assertEqual({cell["status"] for cell in cells}, {"ok"})
-        reasons = [cell["profile"]["files_reason"] for cell in cells]
+        for kib in (4600, 3400, 2400):  # a program that hardly gets the processor leaves few stacks, and they may all fit
+            script = f"mount -t tmpfs -o size={kib}k none disk && \"$@\" >&2; code=$?; cat disk/out/report.json; exit $code"
+            done = subprocess.run(["unshare", "-rm", "sh", "-c", script, "sh", PRONY, "run", "-e",
+                                   "thread,fork,futures-thread", "-w", "fib", "-n", "2", "--visits", "1", "--samples", "1",
+                                   "--counters", "none", "--profile", "-o", "disk/out"], cwd=self.folder,
+                                  capture_output=True, text=True, timeout=400, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            cells = json.loads(done.stdout)["cells"]
+            self.assertEqual({cell["status"] for cell in cells}, {"ok"})
+            reasons = [cell["profile"]["files_reason"] for cell in cells]
+            if any(reasons):
+                break
         self.assertRegex(" ".join(filter(None, reasons)), "need .* and the disk of .* has")
         self.assertIn(None, reasons)
 
     def test_an_end_in_the_middle_keeps_what_there_is(self):
-        for sizes in ("100", "100,101,102,103,104,105,106,107"):  # a run that is over before its first files are seen is too short
+        for sizes in ("100", "100,101,102,103,104,105,106,107"):  # a run that is over when its files are seen is too short
             out = self.path("out" + sizes)
             running = subprocess.Popen([PRONY, "run", "-e", "thread,fork,futures-thread", "-w", "fib,spin", "-n", "2",
                                         "-p", f"spin.items={sizes}", "--visits", "1", "--samples", "1", "--counters",

@@ -22,7 +22,7 @@ def processes_of(marker):
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if marker.encode() in (entry / "environ").read_bytes():
+                if marker.encode() in (entry / "environ").read_bytes().split(b"\0"):
                     pid = int(entry.name)
                     (keepers if os.getsid(pid) == pid else found).append(pid)
             except OSError:

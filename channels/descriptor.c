@@ -34,11 +34,11 @@ static ssize_t put(int fd, int how, const void *data, size_t bytes, bool bounded
     return write(fd, data, bounded && bytes > PIPE_BUF ? PIPE_BUF : bytes);
 }
 
-/* A stream's message from `done` on, with all that waiting needs; failed: a first try got -1. */
-static __attribute__((noinline)) int64_t send_on(struct prony_line *line, int fd, int how, const void *data,
-                                                 size_t bytes, uint64_t deadline, size_t done, bool failed)
+int64_t prony_stream_send_on(struct prony_line *line, int fd, int how, const void *data, size_t bytes,
+                             uint64_t deadline, ssize_t tried)
 {
-    for (; done < bytes; failed = false) {
+    bool failed = tried < 0;
+    for (size_t done = failed ? 0 : (size_t)tried; done < bytes; failed = false) {
         struct prony_waiting waiting = prony_wait_at(line, PRONY_OUT, deadline);
         int code = failed ? again(&waiting, fd, POLLOUT) : prony_wait_first(&waiting, fd, POLLOUT);
         ssize_t n = -1;
@@ -56,19 +56,11 @@ static __attribute__((noinline)) int64_t send_on(struct prony_line *line, int fd
     return (int64_t)bytes;
 }
 
-int64_t prony_stream_send(struct prony_line *line, int fd, int how, const void *data, size_t bytes, uint64_t deadline)
+int64_t prony_stream_recv_on(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline,
+                             ssize_t tried)
 {
-    const bool tries = bytes > 0 && prony_line_burst(line, deadline) > 0;
-    ssize_t n = tries ? put(fd, how, data, bytes, false) : 0;
-    if (n == (ssize_t)bytes)
-        return n;
-    return send_on(line, fd, how, data, bytes, deadline, n > 0 ? (size_t)n : 0, n < 0);
-}
-
-static __attribute__((noinline)) int64_t recv_on(struct prony_line *line, int fd, void *data, size_t bytes,
-                                                 uint64_t deadline, size_t done, bool failed)
-{
-    for (; done < bytes; failed = false) {
+    bool failed = tried < 0;
+    for (size_t done = failed ? 0 : (size_t)tried; done < bytes; failed = false) {
         struct prony_waiting waiting = prony_wait_at(line, PRONY_IN, deadline);
         int code = failed ? again(&waiting, fd, POLLIN) : prony_wait_first(&waiting, fd, POLLIN);
         ssize_t n = -1;
@@ -84,21 +76,6 @@ static __attribute__((noinline)) int64_t recv_on(struct prony_line *line, int fd
         done += (size_t)n;
     }
     return (int64_t)bytes;
-}
-
-int64_t prony_stream_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline)
-{
-    ssize_t n = 0;
-    for (unsigned left = bytes > 0 ? prony_line_burst(line, deadline) : 0; left > 0; left--) {
-        n = read(fd, data, bytes);
-        if (n == (ssize_t)bytes)
-            return n;
-        if (n == 0)
-            return -EPIPE;
-        if (n > 0 || errno != EAGAIN)
-            break;
-    }
-    return recv_on(line, fd, data, bytes, deadline, n > 0 ? (size_t)n : 0, n < 0);
 }
 
 int64_t prony_packet_send_on(struct prony_line *line, int fd, const void *data, size_t bytes, uint64_t deadline,

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define PRONY_LOOK_NS 100000000u
 
@@ -181,8 +182,11 @@ int prony_wait_first(struct prony_waiting *waiting, int fd, short events);
 
 /* Streams over descriptors. `how` is of these. */
 enum { PRONY_FD_SOCKET = 1, PRONY_FD_PIPE = 2 };
-int64_t prony_stream_send(struct prony_line *line, int fd, int how, const void *data, size_t bytes, uint64_t deadline);
-int64_t prony_stream_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline);
+/* After a first try, which moved so many bytes or (-1) failed with errno; 0: there was none. */
+int64_t prony_stream_send_on(struct prony_line *line, int fd, int how, const void *data, size_t bytes,
+                             uint64_t deadline, ssize_t tried);
+int64_t prony_stream_recv_on(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline,
+                             ssize_t tried);
 /* Packets after a first try, which failed with errno, or without one. */
 int64_t prony_packet_send_on(struct prony_line *line, int fd, const void *data, size_t bytes, uint64_t deadline,
                              bool failed);
@@ -190,6 +194,33 @@ int64_t prony_packet_recv_on(struct prony_line *line, int fd, void *data, size_t
 
 /* Here, so that their system calls are made in the channel's own functions: where a processor does not trust its stack of
  * returns after a system call, every return behind one is dear. */
+static inline int64_t prony_stream_send(struct prony_line *line, int fd, int how, const void *data, size_t bytes,
+                                        uint64_t deadline)
+{
+    ssize_t n = 0;
+    if (bytes > 0 && prony_line_burst(line, deadline) > 0) {
+        n = (how & PRONY_FD_SOCKET) != 0 ? send(fd, data, bytes, MSG_NOSIGNAL) : write(fd, data, bytes);
+        if (n == (ssize_t)bytes)
+            return n;
+    }
+    return prony_stream_send_on(line, fd, how, data, bytes, deadline, n);
+}
+
+static inline int64_t prony_stream_recv(struct prony_line *line, int fd, void *data, size_t bytes, uint64_t deadline)
+{
+    ssize_t n = 0;
+    for (unsigned left = bytes > 0 ? prony_line_burst(line, deadline) : 0; left > 0; left--) {
+        n = read(fd, data, bytes);
+        if (n == (ssize_t)bytes)
+            return n;
+        if (n == 0)
+            return -EPIPE;
+        if (n > 0 || errno != EAGAIN)
+            break;
+    }
+    return prony_stream_recv_on(line, fd, data, bytes, deadline, n);
+}
+
 static inline int64_t prony_packet_send(struct prony_line *line, int fd, const void *data, size_t bytes,
                                         uint64_t deadline)
 {

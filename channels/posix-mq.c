@@ -19,8 +19,10 @@ static const struct prony_option options[] = {
     {.name = NULL},
 };
 
+enum { IN, OUT }; /* descriptors, and behind them the lifeline */
+
 struct mq_end {
-    struct prony_line line; /* descriptors: in, out, lifeline */
+    struct prony_line line;
     size_t largest;
     void *bounce; /* mq_receive wants room for the largest */
 };
@@ -125,32 +127,32 @@ static void mq_detach(void *handle)
 }
 
 /* Queues take a point in time of the clock of the day. */
-static struct timespec limit_of(const struct prony_waiting *waiting)
+static struct timespec limit_of(uint64_t slice_ns)
 {
     struct timespec at;
     uint64_t ns;
     (void)clock_gettime(CLOCK_REALTIME, &at);
-    ns = waiting->slice_ns + (uint64_t)at.tv_nsec;
+    ns = slice_ns + (uint64_t)at.tv_nsec;
     return (struct timespec){at.tv_sec + (time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
 }
 
 /* One try: where calls never sleep they are not told how long, which would cost a look at the clock. */
-static int put(const struct prony_waiting *waiting, mqd_t queue, const void *data, size_t bytes)
+static inline int put(const struct prony_line *line, const void *data, size_t bytes, uint64_t slice_ns)
 {
     struct timespec until;
-    if (waiting->line->wait != PRONY_WAIT_BLOCK)
-        return mq_send(queue, data, bytes, 0);
-    until = limit_of(waiting);
-    return mq_timedsend(queue, data, bytes, 0, &until);
+    if (line->wait != PRONY_WAIT_BLOCK)
+        return mq_send(line->fd[OUT], data, bytes, 0);
+    until = limit_of(slice_ns);
+    return mq_timedsend(line->fd[OUT], data, bytes, 0, &until);
 }
 
-static ssize_t get(const struct prony_waiting *waiting, mqd_t queue, void *data, size_t bytes)
+static inline ssize_t get(const struct prony_line *line, void *data, size_t bytes, uint64_t slice_ns)
 {
     struct timespec until;
-    if (waiting->line->wait != PRONY_WAIT_BLOCK)
-        return mq_receive(queue, data, bytes, NULL);
-    until = limit_of(waiting);
-    return mq_timedreceive(queue, data, bytes, NULL, &until);
+    if (line->wait != PRONY_WAIT_BLOCK)
+        return mq_receive(line->fd[IN], data, bytes, NULL);
+    until = limit_of(slice_ns);
+    return mq_timedreceive(line->fd[IN], data, bytes, NULL, &until);
 }
 
 static uint64_t first_slice(uint64_t deadline)
@@ -171,19 +173,62 @@ static int again(struct prony_waiting *waiting, int fd, short events)
     return waiting->line->wait == PRONY_WAIT_BLOCK ? 0 : prony_wait_fd(waiting, fd, events);
 }
 
-static int64_t mq_send_to(void *handle, const void *data, size_t bytes, int64_t timeout_ns)
+/* After a first try, which failed, or without one. */
+static __attribute__((noinline)) int64_t send_on(struct prony_line *line, const void *data, size_t bytes,
+                                                 uint64_t deadline, bool failed)
 {
-    struct mq_end *end = handle;
-    struct prony_waiting waiting = prony_wait_at(&end->line, PRONY_OUT, prony_line_deadline(timeout_ns));
-    mqd_t queue = end->line.fd[1];
-    int code = end->line.wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, queue, POLLOUT) : 0;
-    waiting.slice_ns = first_slice(waiting.deadline);
+    struct prony_waiting waiting = prony_wait_at(line, PRONY_OUT, deadline);
+    int code = failed ? again(&waiting, line->fd[OUT], POLLOUT)
+               : line->wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, line->fd[OUT], POLLOUT)
+                                               : 0;
+    if (!failed)
+        waiting.slice_ns = first_slice(deadline);
     while (code == 0) {
-        if (put(&waiting, queue, data, bytes) == 0) {
+        if (put(line, data, bytes, waiting.slice_ns) == 0) {
             prony_wait_end(&waiting);
             return (int64_t)bytes;
         }
-        code = again(&waiting, queue, POLLOUT);
+        code = again(&waiting, line->fd[OUT], POLLOUT);
+    }
+    return code;
+}
+
+static int64_t mq_send_to(void *handle, const void *data, size_t bytes, int64_t timeout_ns)
+{
+    struct mq_end *end = handle;
+    const uint64_t deadline = prony_line_deadline(timeout_ns);
+    const bool tries = prony_line_burst(&end->line, deadline) > 0;
+    if (tries && put(&end->line, data, bytes, PRONY_LOOK_NS) == 0)
+        return (int64_t)bytes;
+    return send_on(&end->line, data, bytes, deadline, tries);
+}
+
+/* What was received, of n bytes, goes to where it was wanted. */
+static inline int64_t hand_over(void *data, size_t bytes, const void *from, ssize_t n)
+{
+    if ((size_t)n > bytes)
+        return -EMSGSIZE;
+    if (from != data && n > 0)
+        memcpy(data, from, (size_t)n);
+    return n;
+}
+
+static __attribute__((noinline)) ssize_t recv_on(struct prony_line *line, void *to, size_t largest, uint64_t deadline,
+                                                 bool failed)
+{
+    struct prony_waiting waiting = prony_wait_at(line, PRONY_IN, deadline);
+    int code = failed ? again(&waiting, line->fd[IN], POLLIN)
+               : line->wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, line->fd[IN], POLLIN)
+                                               : 0;
+    if (!failed)
+        waiting.slice_ns = first_slice(deadline);
+    while (code == 0) {
+        ssize_t n = get(line, to, largest, waiting.slice_ns);
+        if (n >= 0) {
+            prony_wait_end(&waiting);
+            return n;
+        }
+        code = again(&waiting, line->fd[IN], POLLIN);
     }
     return code;
 }
@@ -191,24 +236,19 @@ static int64_t mq_send_to(void *handle, const void *data, size_t bytes, int64_t 
 static int64_t mq_recv_from(void *handle, void *data, size_t bytes, int64_t timeout_ns)
 {
     struct mq_end *end = handle;
-    struct prony_waiting waiting = prony_wait_at(&end->line, PRONY_IN, prony_line_deadline(timeout_ns));
+    const uint64_t deadline = prony_line_deadline(timeout_ns);
+    const unsigned most = prony_line_burst(&end->line, deadline);
     void *to = bytes >= end->largest ? data : end->bounce;
-    mqd_t queue = end->line.fd[0];
-    int code = end->line.wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, queue, POLLIN) : 0;
-    waiting.slice_ns = first_slice(waiting.deadline);
-    while (code == 0) {
-        ssize_t n = get(&waiting, queue, to, end->largest);
-        if (n >= 0) {
-            prony_wait_end(&waiting);
-            if ((size_t)n > bytes)
-                return -EMSGSIZE;
-            if (to != data && n > 0)
-                memcpy(data, to, (size_t)n);
-            return n;
-        }
-        code = again(&waiting, queue, POLLIN);
+    ssize_t n;
+    for (unsigned left = most; left > 0; left--) {
+        n = get(&end->line, to, end->largest, PRONY_LOOK_NS);
+        if (n >= 0)
+            return hand_over(data, bytes, to, n);
+        if (errno != EAGAIN)
+            break;
     }
-    return code;
+    n = recv_on(&end->line, to, end->largest, deadline, most > 0);
+    return n < 0 ? n : hand_over(data, bytes, to, n);
 }
 
 PRONY_EXPORT(channel, posix_mq) = {

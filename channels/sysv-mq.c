@@ -173,6 +173,12 @@ static int flags_of(const struct prony_waiting *waiting, int said)
     return sleeps ? 0 : IPC_NOWAIT;
 }
 
+/* Those of a call without a limit that tries before it prepares to wait. */
+static inline int first_flags(const struct prony_line *line)
+{
+    return line->wait == PRONY_WAIT_BLOCK ? 0 : IPC_NOWAIT;
+}
+
 /* After a try that got -1: what prony_wait_next says, or an error. */
 static int again(struct prony_waiting *waiting)
 {
@@ -188,20 +194,60 @@ static int again(struct prony_waiting *waiting)
     return code;
 }
 
+/* After a first try, which failed, or without one. */
+static __attribute__((noinline)) int send_on(struct mq_end *end, size_t bytes, uint64_t deadline, bool failed)
+{
+    struct prony_waiting waiting = prony_wait_at(&end->line, PRONY_OUT, deadline);
+    int code = failed ? again(&waiting) : 0;
+    while (code >= 0) {
+        if (msgsnd(end->plan.out, end->bounce, bytes, flags_of(&waiting, code)) == 0) {
+            prony_wait_end(&waiting);
+            return 0;
+        }
+        code = again(&waiting);
+    }
+    return code;
+}
+
 static int64_t mq_send_to(void *handle, const void *data, size_t bytes, int64_t timeout_ns)
 {
     struct mq_end *end = handle;
-    struct prony_waiting waiting = prony_wait_at(&end->line, PRONY_OUT, prony_line_deadline(timeout_ns));
-    int code = 0;
+    const uint64_t deadline = prony_line_deadline(timeout_ns);
+    const bool tries = prony_line_burst(&end->line, deadline) > 0;
+    int code;
     if (bytes > end->plan.largest)
         return -EMSGSIZE;
     end->bounce->mtype = MESSAGE;
     if (bytes > 0)
         memcpy((char *)end->bounce + sizeof end->bounce->mtype, data, bytes);
+    if (tries && msgsnd(end->plan.out, end->bounce, bytes, first_flags(&end->line)) == 0)
+        return (int64_t)bytes;
+    code = send_on(end, bytes, deadline, tries);
+    return code != 0 ? code : (int64_t)bytes;
+}
+
+/* A message of n bytes that has come. */
+static inline int64_t hand_over(struct mq_end *end, void *data, size_t bytes, ssize_t n)
+{
+    end->over = end->bounce->mtype == END;
+    if (end->over)
+        return -EPIPE;
+    if ((size_t)n > bytes)
+        return -EMSGSIZE;
+    if (n > 0)
+        memcpy(data, (char *)end->bounce + sizeof end->bounce->mtype, (size_t)n);
+    return n;
+}
+
+static __attribute__((noinline)) ssize_t recv_on(struct mq_end *end, uint64_t deadline, bool failed)
+{
+    struct prony_waiting waiting = prony_wait_at(&end->line, PRONY_IN, deadline);
+    int code = failed ? again(&waiting) : 0;
     while (code >= 0) {
-        if (msgsnd(end->plan.out, end->bounce, bytes, flags_of(&waiting, code)) == 0) {
+        ssize_t n = msgrcv(end->plan.in, end->bounce, end->plan.largest, 0, flags_of(&waiting, code));
+        if (n >= 0) {
             prony_wait_end(&waiting);
-            return (int64_t)bytes;
+            return n;
         }
         code = again(&waiting);
     }
@@ -211,25 +257,20 @@ static int64_t mq_send_to(void *handle, const void *data, size_t bytes, int64_t 
 static int64_t mq_recv_from(void *handle, void *data, size_t bytes, int64_t timeout_ns)
 {
     struct mq_end *end = handle;
-    struct prony_waiting waiting = prony_wait_at(&end->line, PRONY_IN, prony_line_deadline(timeout_ns));
-    int code = end->over ? -EPIPE : 0;
-    while (code >= 0) {
-        ssize_t n = msgrcv(end->plan.in, end->bounce, end->plan.largest, 0, flags_of(&waiting, code));
-        if (n < 0) {
-            code = again(&waiting);
-            continue;
-        }
-        prony_wait_end(&waiting);
-        end->over = end->bounce->mtype == END;
-        if (end->over)
-            return -EPIPE;
-        if ((size_t)n > bytes)
-            return -EMSGSIZE;
-        if (n > 0)
-            memcpy(data, (char *)end->bounce + sizeof end->bounce->mtype, (size_t)n);
-        return n;
+    const uint64_t deadline = prony_line_deadline(timeout_ns);
+    const unsigned most = prony_line_burst(&end->line, deadline);
+    ssize_t n;
+    if (end->over)
+        return -EPIPE;
+    for (unsigned left = most; left > 0; left--) {
+        n = msgrcv(end->plan.in, end->bounce, end->plan.largest, 0, first_flags(&end->line));
+        if (n >= 0)
+            return hand_over(end, data, bytes, n);
+        if (errno != ENOMSG)
+            break;
     }
-    return code;
+    n = recv_on(end, deadline, most > 0);
+    return n < 0 ? n : hand_over(end, data, bytes, n);
 }
 
 PRONY_EXPORT(channel, sysv_mq) = {

@@ -2,8 +2,10 @@
 removed.
 
 A launch is a fresh pair of processes, reduced to medians over its own rounds; launches of all measurements alternate in a
-seeded order. A figure is ok when the whole distribution-free 95% interval of its median over launches lies on the right
-side of the target, missed when all of it lies on the other, and undecided when the target lies in it (docs/method.md)."""
+seeded order. A figure is ok when the whole distribution-free interval of its median over launches lies on the right side of
+the target, missed when all of it lies on the other, and undecided when the target lies in it (docs/method.md). What is
+undecided after N launches is launched again, up to 2 N and to 4 N; the intervals of these three looks are together wrong in
+at most 5% (looks.py)."""
 import argparse
 import fnmatch
 import json
@@ -19,7 +21,8 @@ import sys
 import tempfile
 import time
 
-from harness import Absent, interval
+from harness import Absent
+from looks import Looks
 
 BUILD = os.environ["BUILD"]
 LOOPS = os.path.join(BUILD, "bin", "ipc_loops")
@@ -32,7 +35,8 @@ SLOW = ("io-uring", "zeromq", "mp-queue", "memfd-pass")  # tens of us a round tr
 MEMORY = ("futex", "posix-sem-shm", "mutex-cond")  # no system call while they spin: stated in ns
 SIZES = (64, 256, 4096, 65536, 1 << 20)
 SHORT_NS, LONG_NS = (5000, 25000), (200000, 1000000)
-LIMIT_S, LAST_S = 400, 540  # after which no launch begins beyond the seventh; and nothing at all
+LIMIT_S, LAST_S = 480, 540  # after which no launch begins beyond the seventh; and nothing at all
+LOOKS = (1, 2, 4)  # times the number of launches
 RING_S = 5  # a launch whose line RT keeps moving is not repeated for longer
 
 
@@ -199,27 +203,26 @@ def adaptive_channels(options):
     return ("shm-ring", "pipe", "futex", "unix-stream", "udp") if options.full else ("shm-ring", "pipe")
 
 
-def fits(options, *names):
-    return any(fnmatch.fnmatch(name, options.only) for name in names)
+def fits(options, name):
+    return any(fnmatch.fnmatch(name, glob) for glob in options.only.split(","))
 
 
 def tasks(bench, options, peer):
-    listed = {}
+    """name: what to call for a launch, and the figures it is for."""
+    every = {}
     for channel in SPIN + MEMORY:
         for wait in ("spin", "block"):
-            if fits(options, f"{channel}-{wait}", f"{channel}-{wait}-ns"):
-                listed[f"{channel}-{wait}"] = lambda c=channel, w=wait: bench.kernel(c, w)
-    if fits(options, "ring-slots", "ring-bytes", "ring-one-slots", "ring-one-bytes"):
-        listed["ring"] = bench.ring
-    if any(fits(options, f"ring-{kind}-{size}") for kind in ("handoff", "openmpi", "nontemporal") for size in SIZES):
-        listed["sizes"] = lambda: bench.sizes(peer)
+            figure = f"{channel}-{wait}" + ("-ns" if wait == "spin" and channel in MEMORY else "")
+            every[f"{channel}-{wait}"] = lambda c=channel, w=wait: bench.kernel(c, w), [figure]
+    every["ring"] = bench.ring, ["ring-slots", "ring-bytes", "ring-one-slots", "ring-one-bytes"]
+    every["sizes"] = (lambda: bench.sizes(peer),
+                      [f"ring-{kind}-{size}" for kind in ("handoff", "openmpi", "nontemporal") for size in SIZES])
     for channel in adaptive_channels(options):
         for gap in SHORT_NS + LONG_NS:
-            if fits(options, f"adaptive-{channel}-{gap // 1000}us", f"adaptive-{channel}-{gap // 1000}us-cpu"):
-                listed[f"adaptive-{channel}-{gap}"] = lambda c=channel, g=gap: bench.pace(c, g)
-    if fits(options, "pipe-perf-bench"):
-        listed["perf"] = bench.outside
-    return listed
+            figure = f"adaptive-{channel}-{gap // 1000}us"
+            every[f"adaptive-{channel}-{gap}"] = lambda c=channel, g=gap: bench.pace(c, g), [figure, figure + "-cpu"]
+    every["perf"] = bench.outside, ["pipe-perf-bench"]
+    return {name: task for name, task in every.items() if any(fits(options, figure) for figure in task[1])}
 
 
 def build_peer(folder):
@@ -230,25 +233,33 @@ def build_peer(folder):
     return program
 
 
-def judge(values, target, least):
-    if target is None:
-        return "ok"
-    low, high = interval(values) if len(values) > 1 else (values[0], values[0])
-    if low is None:
-        return "undecided"
-    if least:
-        low, high, target = -high, -low, -target
-    return "ok" if high <= target else "missed" if low > target else "undecided"
+class Judge:
+    """What is decided of a figure: its looks, and those of the bare loop beside itself."""
+
+    def __init__(self, name, target, least):
+        self.name, self.target = name, target
+        self.looks = None if target is None else Looks(target, least)
+        self.null = None if target is None else Looks(math.log(max(target, 1)))
+
+    def look(self, bench, last):
+        """ok, missed, undecided."""
+        values, null = bench.values.get(self.name), bench.null.get(self.name)
+        if self.target is None:
+            return "ok"
+        verdict = self.looks.look(values, last) if values else "undecided"
+        if null and self.null.look([abs(math.log(n)) for n in null], last) != "ok":
+            return "undecided"
+        return verdict
 
 
-def line_of(bench, name, target, least, what):
+def line_of(bench, judge, least, what):
     """One figure's line, and its verdict; None where there is nothing."""
-    values = bench.values.get(name)
+    name, target, values = judge.name, judge.target, bench.values.get(judge.name)
     shown = "-" if target is None else f"{'>=' if least else '<='}{target:g}"
     if not values:
         print(f"{name} - {shown} undecided # not measured: {what}")
         return None
-    verdict = judge(values, target, least)
+    verdict = judge.look(bench, True)
     said = f"median of {len(values)}, {min(values):.4g} to {max(values):.4g}; {what}"
     notes = bench.notes.get(name)
     if isinstance(notes, str):
@@ -256,10 +267,9 @@ def line_of(bench, name, target, least, what):
     elif notes:
         said += " {:.4g} and {:.4g}".format(*(statistics.median(pair[i] for pair in notes) for i in (0, 1)))
     if name in bench.null:
-        null = bench.null[name]
-        said += f"; bare over bare {statistics.median(null):.4f}"
-        if target is not None and judge([abs(math.log(n)) for n in null], math.log(target), False) != "ok":
-            verdict, said = "undecided", said + ", which does not pass itself"
+        said += f"; bare over bare {statistics.median(bench.null[name]):.4f}"
+        if target is not None and judge.null.verdict != "ok":
+            said += ", which does not pass itself"
     print(f"{name} {statistics.median(values):.4g} {shown} {verdict} # {said}", flush=True)
     return verdict
 
@@ -285,36 +295,43 @@ def parse():
     return options
 
 
-def measure(bench, options, peer):
+def launch(bench, task, name, label):
+    """Runs it once; returns whether that did not work."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{label}: {name}", end="", file=sys.stderr, flush=True)
+    try:
+        task()
+    except (Absent, OSError, ValueError, KeyError, IndexError) as why:
+        print(f"ipc: {name}: {why}", file=sys.stderr)
+        return True
+    return False
+
+
+def measure(bench, options, judges, listed):
     """Runs suites, then launches; returns whether something was absent."""
     absent = False
-    listed = tasks(bench, options, peer)
-    once = {f"suite-{name}-s": name for name in ("ipc",) + (("ipc-full",) if options.full else ())}
     begun = time.monotonic()
     order = random.Random(1821)
-    for turn in range(-1, options.launches):
+    for name in ("ipc",) + (("ipc-full",) if options.full else ()):
+        if options.suites and fits(options, f"suite-{name}-s"):
+            absent |= launch(bench, lambda n=name: bench.suite(n), f"suite-{name}-s", "once")
+    for turn in range(options.launches * LOOKS[-1]):
+        if turn in [options.launches * times for times in LOOKS]:
+            open_ = {name for name, judge in judges.items() if judge.look(bench, False) == "undecided"}
+            listed = {name: task for name, task in listed.items() if open_ & set(task[1])}
         names = list(listed)
         order.shuffle(names)
-        if turn < 0:
-            names = [name for name in once if options.suites and fits(options, name)]
-        elif turn >= 7 and not options.full and time.monotonic() - begun > LIMIT_S:
-            print(f"ipc: {turn} launches, not {options.launches}: the time is up", file=sys.stderr)
+        over = 0 if options.full else time.monotonic() - begun
+        if names and turn >= 7 and over > LIMIT_S:
+            print(f"ipc: the time is up after {turn} launches: what is undecided stays so", file=sys.stderr)
             break
         for name in names:
             if not options.full and time.monotonic() - begun > LAST_S:
-                print(f"ipc: {turn} whole launches, not {options.launches}: the time is up", file=sys.stderr)
+                print(f"ipc: the time is up after {turn} whole launches", file=sys.stderr)
                 return absent
-            if sys.stderr.isatty():
-                print(f"\r\033[Klaunch {turn + 1} of {options.launches}: {name}", end="", file=sys.stderr, flush=True)
-            try:
-                if name in once:
-                    bench.suite(once[name])
-                else:
-                    listed[name]()
-            except (Absent, OSError, ValueError, KeyError, IndexError) as why:
+            if launch(bench, listed[name][0], name, f"launch {turn + 1}"):
                 absent |= name != "perf"
-                listed.pop(name, None)
-                print(f"ipc: {name}: {why}", file=sys.stderr)
+                del listed[name]
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     return absent
@@ -325,6 +342,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the folder is removed, and what runs is ended
     folder = tempfile.mkdtemp(prefix="prony-ipc-")
     bench = Bench(options, folder)
+    shown = [figure for figure in figures(options) if fits(options, figure[0])]
+    judges = {name: Judge(name, target, least) for name, target, least, _ in shown}
     peer, missed = None, False
     try:
         absent = False
@@ -334,15 +353,14 @@ def main():
             except Absent as why:
                 absent = True
                 print(f"ipc: Open MPI: {why}", file=sys.stderr)
-        absent |= measure(bench, options, peer)
+        absent |= measure(bench, options, judges, tasks(bench, options, peer))
     finally:
         shutil.rmtree(folder)
     lines = f"line RT {statistics.median(bench.lines):.0f} ns" if bench.lines else "no line RT"
     print(f"# PUs {options.pus}, Linux {platform.release()}, {lines}; {bench.marked} rounds in which it moved by over 25%,"
           " not counted")
-    for name, target, least, what in figures(options):
-        if fits(options, name):
-            missed |= line_of(bench, name, target, least, what) == "missed"
+    for name, _, least, what in shown:
+        missed |= line_of(bench, judges[name], least, what) == "missed"
     return 1 if missed else 3 if absent else 0
 
 

@@ -6,11 +6,12 @@ set -eu
 
 usage() {
     cat <<'END_OF_USAGE'
-usage: scripts/bench/ipc.sh [--full] [--launches N] [--pus A,B] [--only GLOB] [--no-suites] [--no-peers]
+usage: scripts/bench/ipc.sh [--full] [--launches N] [--pus A,B] [--only GLOBS] [--no-suites] [--no-peers]
   --full        the suite ipc-full too, 16 MiB, and adaptive waiting on more channels: half an hour
-  --launches N  of each measurement, at least 7 (default 10; fewer, and said so, where ten minutes do not hold them)
+  --launches N  of each measurement, at least 7 (default 10; fewer, and said so, where ten minutes do not hold them);
+                what they leave undecided is launched up to 2 N and then up to 4 N times
   --pus A,B     the processing units of both sides (default: the first two allowed)
-  --only GLOB   only figures whose name fits
+  --only GLOBS  only figures whose name fits one of them, by commas
   --no-suites   not the wall time of suites
   --no-peers    not Open MPI, which is otherwise looked for by mpicc and mpirun
 BUILD names the build folder to measure (default: build/release).

@@ -4,25 +4,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 64 };
-
-/* The head of a slot, with a small message in the same line: whoever looks whether it is filled has begun to fetch it. */
-struct slot_head {
-    uint32_t number; /* of slots filled, this one included; written last */
-    uint32_t word;   /* bytes in this slot, and MORE if the message goes on in the next */
-};
-
-#define MORE (UINT32_C(1) << 31)
-
-static size_t gap_of(size_t bytes)
-{
-    return bytes <= 2 * HEAD_BYTES - sizeof(struct slot_head) ? sizeof(struct slot_head) : HEAD_BYTES;
-}
-
 /* From slot to slot: pairs of lines. */
 static uint64_t step_of(const struct prony_box_plan *plan)
 {
-    return (HEAD_BYTES + (uint64_t)plan->slot + 127u) & ~(uint64_t)127u;
+    return (PRONY_SLOT_BYTES + (uint64_t)plan->slot + 127u) & ~(uint64_t)127u;
 }
 
 void prony_box_lay_out(const struct prony_params *params, struct prony_blob *a, struct prony_blob *b)
@@ -138,20 +123,6 @@ void prony_box_free(void *end)
     free(box);
 }
 
-static struct slot_head *slot_at(const struct prony_box *box, int way)
-{
-    return (struct slot_head *)(void *)box->next[way];
-}
-
-/* Goes on to the next slot; returns the new position. */
-static uint32_t advance(struct prony_box *box, int way)
-{
-    box->next[way] += box->step;
-    if (box->next[way] == box->after[way])
-        box->next[way] = box->slots[way];
-    return ++box->position[way];
-}
-
 static int await_room(struct prony_box *box, uint64_t deadline)
 {
     struct prony_waiting waiting = prony_wait_at(&box->line, PRONY_OUT, deadline);
@@ -170,16 +141,6 @@ static int await_room(struct prony_box *box, uint64_t deadline)
     }
     prony_wait_end(&waiting);
     return 0;
-}
-
-void prony_box_fill(struct prony_box *box, const void *data, size_t bytes, bool more)
-{
-    struct slot_head *head = slot_at(box, PRONY_OUT);
-    head->word = (uint32_t)bytes | (more ? MORE : 0);
-    if (bytes > 0)
-        memcpy((unsigned char *)head + gap_of(bytes), data, bytes);
-    __atomic_store_n(&box->way[PRONY_OUT]->head, advance(box, PRONY_OUT), __ATOMIC_RELAXED);
-    __atomic_store_n(&head->number, box->position[PRONY_OUT], __ATOMIC_RELEASE);
 }
 
 int64_t prony_box_send(void *end, const void *data, size_t bytes, int64_t timeout_ns)
@@ -238,49 +199,32 @@ static int await_message(struct prony_box *box, uint64_t deadline)
     }
 }
 
-/* Where both spin nobody sleeps, and nobody needs waking. */
-static void tell_of_room(struct prony_box *box)
+void prony_box_wake_sender(struct prony_box *box)
 {
     uint32_t *full = &box->way[PRONY_IN]->full;
-    if (box->line.wait == PRONY_WAIT_SPIN)
-        return;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (__atomic_load_n(full, __ATOMIC_RELAXED) != 0) {
-        __atomic_store_n(full, 0, __ATOMIC_RELAXED);
-        prony_futex_wake(full, 1);
-    }
+    __atomic_store_n(full, 0, __ATOMIC_RELAXED);
+    prony_futex_wake(full, 1);
 }
 
-static int64_t take(struct prony_box *box, void *data, size_t bytes, uint64_t deadline, bool heard)
+int64_t prony_box_take_on(struct prony_box *box, void *data, size_t bytes, uint64_t deadline, bool heard)
 {
-    struct prony_box_way *way = box->way[PRONY_IN];
-    uint32_t word;
     size_t done = 0;
+    uint32_t word;
     do {
-        const struct slot_head *slot = slot_at(box, PRONY_IN);
         size_t room = done < bytes ? bytes - done : 0, piece;
         int code = heard ? 0 : await_message(box, deadline);
         if (code != 0)
             return code;
         heard = false;
-        __builtin_prefetch((const unsigned char *)slot + HEAD_BYTES); /* not after the length has come */
-        word = slot->word;
-        piece = word & ~MORE;
-        if (piece > 0 && room > 0)
-            memcpy((char *)data + done, (const unsigned char *)slot + gap_of(piece), piece < room ? piece : room);
+        word = prony_slot_at(box, PRONY_IN)->word;
+        piece = word & ~PRONY_SLOT_MORE;
+        prony_box_empty(box, room > 0 ? (char *)data + done : NULL, piece, piece < room ? piece : room);
         done += piece;
-        __atomic_store_n(&way->tail, advance(box, PRONY_IN), __ATOMIC_RELEASE);
-        tell_of_room(box);
-    } while ((word & MORE) != 0);
+    } while ((word & PRONY_SLOT_MORE) != 0);
     return done > bytes ? -EMSGSIZE : (int64_t)done;
-}
-
-int64_t prony_box_take(struct prony_box *box, void *data, size_t bytes)
-{
-    return take(box, data, bytes, UINT64_MAX, true);
 }
 
 int64_t prony_box_recv(void *end, void *data, size_t bytes, int64_t timeout_ns)
 {
-    return take(end, data, bytes, prony_line_deadline(timeout_ns), false);
+    return prony_box_take_on(end, data, bytes, prony_line_deadline(timeout_ns), false);
 }

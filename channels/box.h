@@ -106,10 +106,79 @@ static inline bool prony_box_is_empty(const struct prony_box *box)
     return __atomic_load_n(number, __ATOMIC_ACQUIRE) != box->position[PRONY_IN] + 1;
 }
 
+/* The head of a slot, with a small message in the same line: whoever looks whether it is filled has begun to fetch it. */
+struct prony_slot_head {
+    uint32_t number; /* of slots filled, this one included; written last */
+    uint32_t word;   /* bytes in this slot, and PRONY_SLOT_MORE if the message goes on in the next */
+};
+
+enum { PRONY_SLOT_BYTES = 64 }; /* of a head, where the message is long */
+#define PRONY_SLOT_MORE (UINT32_C(1) << 31)
+
+static inline struct prony_slot_head *prony_slot_at(const struct prony_box *box, int way)
+{
+    return (struct prony_slot_head *)(void *)box->next[way];
+}
+
+static inline unsigned char *prony_slot_data(struct prony_slot_head *head, size_t bytes)
+{
+    return (unsigned char *)head +
+           (bytes <= 2 * PRONY_SLOT_BYTES - sizeof *head ? sizeof *head : (size_t)PRONY_SLOT_BYTES);
+}
+
+/* Goes on to the next slot; returns the new position. */
+static inline uint32_t prony_box_advance(struct prony_box *box, int way)
+{
+    box->next[way] += box->step;
+    if (box->next[way] == box->after[way])
+        box->next[way] = box->slots[way];
+    return ++box->position[way];
+}
+
 /* A message, or the piece of one, into the next slot, which is free. */
-void prony_box_fill(struct prony_box *box, const void *data, size_t bytes, bool more);
-/* As prony_box_recv when the bell has been heard. */
-int64_t prony_box_take(struct prony_box *box, void *data, size_t bytes);
+static inline void prony_box_fill(struct prony_box *box, const void *data, size_t bytes, bool more)
+{
+    struct prony_slot_head *head = prony_slot_at(box, PRONY_OUT);
+    head->word = (uint32_t)bytes | (more ? PRONY_SLOT_MORE : 0);
+    if (bytes > 0)
+        memcpy(prony_slot_data(head, bytes), data, bytes);
+    __atomic_store_n(&box->way[PRONY_OUT]->head, prony_box_advance(box, PRONY_OUT), __ATOMIC_RELAXED);
+    __atomic_store_n(&head->number, box->position[PRONY_OUT], __ATOMIC_RELEASE);
+}
+
+void prony_box_wake_sender(struct prony_box *box);
+
+/* Gives back the next slot, which has `piece` bytes, when `wanted` of them have been copied. Where both spin nobody sleeps,
+ * and nobody needs waking. */
+static inline void prony_box_empty(struct prony_box *box, void *data, size_t piece, size_t wanted)
+{
+    struct prony_box_way *way = box->way[PRONY_IN];
+    struct prony_slot_head *head = prony_slot_at(box, PRONY_IN);
+    if (wanted > 0)
+        memcpy(data, prony_slot_data(head, piece), wanted);
+    __atomic_store_n(&way->tail, prony_box_advance(box, PRONY_IN), __ATOMIC_RELEASE);
+    if (box->line.wait == PRONY_WAIT_SPIN)
+        return;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&way->full, __ATOMIC_RELAXED) != 0)
+        prony_box_wake_sender(box);
+}
+
+/* The rest of prony_box_recv, all of it if no bell was heard. */
+int64_t prony_box_take_on(struct prony_box *box, void *data, size_t bytes, uint64_t deadline, bool heard);
+
+/* A message of which a bell told. */
+static inline int64_t prony_box_take(struct prony_box *box, void *data, size_t bytes)
+{
+    const struct prony_slot_head *head = prony_slot_at(box, PRONY_IN);
+    uint32_t word;
+    __builtin_prefetch((const unsigned char *)head + PRONY_SLOT_BYTES); /* not after the length has come */
+    word = head->word;
+    if (word > bytes || (word & PRONY_SLOT_MORE) != 0)
+        return prony_box_take_on(box, data, bytes, UINT64_MAX, true);
+    prony_box_empty(box, data, word, word);
+    return word;
+}
 
 static inline int64_t prony_box_send_by(const struct prony_bell *bell, void *end, const void *data, size_t bytes,
                                         int64_t timeout_ns)

@@ -178,7 +178,7 @@ static __attribute__((noinline)) int64_t send_on(struct prony_line *line, const 
                                                  uint64_t deadline, bool failed)
 {
     struct prony_waiting waiting = prony_wait_at(line, PRONY_OUT, deadline);
-    int code = failed ? again(&waiting, line->fd[OUT], POLLOUT)
+    int code = failed                          ? again(&waiting, line->fd[OUT], POLLOUT)
                : line->wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, line->fd[OUT], POLLOUT)
                                                : 0;
     if (!failed)
@@ -217,7 +217,7 @@ static __attribute__((noinline)) ssize_t recv_on(struct prony_line *line, void *
                                                  bool failed)
 {
     struct prony_waiting waiting = prony_wait_at(line, PRONY_IN, deadline);
-    int code = failed ? again(&waiting, line->fd[IN], POLLIN)
+    int code = failed                          ? again(&waiting, line->fd[IN], POLLIN)
                : line->wait == PRONY_WAIT_POLL ? prony_wait_first(&waiting, line->fd[IN], POLLIN)
                                                : 0;
     if (!failed)

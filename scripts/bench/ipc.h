@@ -19,8 +19,9 @@ struct ipc_shared {
 struct ipc_pair {
     struct ipc_shared *shared;
     unsigned role;
-    int peer;     /* role 0: the other process */
-    uint64_t met; /* meetings so far */
+    int peer;         /* role 0: the other process */
+    uint64_t met;     /* meetings so far */
+    uint64_t hold_ns; /* see ipc_hold */
     unsigned char *buffer;
 };
 
@@ -48,6 +49,8 @@ double ipc_time(struct ipc_pair *pair, ipc_loop_fn *loop, void *with, long count
 /* ns of a round trip of two cache lines. */
 double ipc_line_rt(struct ipc_pair *pair, long count);
 double ipc_median(double *values, unsigned count);
+/* Keeps a message back until the other side, which waits for it, is asleep. */
+void ipc_hold(const struct ipc_pair *pair);
 
 /* The bare loop of a mechanism's own system calls: over the channel's own descriptors where it has some. */
 struct ipc_bare {

@@ -33,6 +33,10 @@ SPIN = ("pipe", "fifo", "vmsplice", "unix-stream", "unix-dgram", "unix-seqpacket
         "eventfd", "sysv-shm-sem", "signal", "signalfd", "process-vm", "memfd-pass", "io-uring", "zeromq", "mp-queue")
 SLOW = ("io-uring", "zeromq", "mp-queue", "memfd-pass")  # tens of us a round trip
 MEMORY = ("futex", "posix-sem-shm", "mutex-cond")  # no system call while they spin: stated in ns
+# They call the kernel only if the other side sleeps, or if nothing is there yet. When answers come within the time of a
+# call, a few ns decide how many calls there are, in bare loops too. Each message is kept back until the other side sleeps.
+HELD = MEMORY + ("signal", "signalfd")
+HOLD_NS = 20000
 SIZES = (64, 256, 4096, 65536, 1 << 20)
 SHORT_NS, LONG_NS = (5000, 25000), (200000, 1000000)
 LIMIT_S, LAST_S = 480, 540  # after which no launch begins beyond the seventh; and nothing at all
@@ -69,11 +73,10 @@ class Bench:
     def note(self, name, value):
         self.values.setdefault(name, []).append(value)
 
-    def kernel(self, channel, wait):
+    def kernel(self, channel, wait, name, hold_ns):
         memory = wait == "spin" and channel in MEMORY
-        counts = (400, 10) if wait == "block" else (80, 25 if channel in SLOW else 250)
-        [[ratio, null, ours, bare]] = rows("kernel", self.pus, channel, wait, *counts)
-        name = f"{channel}-{wait}" + ("-ns" if memory else "")
+        counts = (400, 4 if hold_ns else 10) if wait == "block" else (80, 25 if channel in SLOW else 250)
+        [[ratio, null, ours, bare]] = rows("kernel", self.pus, channel, wait, *counts, hold_ns)
         self.note(name, (ours - bare) / 2 if memory else math.exp(ratio))
         self.null.setdefault(name, []).append(math.exp(null))
         self.notes.setdefault(name, []).append((ours, bare))
@@ -193,7 +196,10 @@ def figures(options):
     for channel in SPIN:
         yield f"{channel}-spin", 1.07 if channel == "pipe" else 1.03, False, "round trip over a bare loop's; ns"
     for channel in SPIN + MEMORY:
-        yield f"{channel}-block", 1.03, False, "round trip over a bare loop's; ns"
+        how = f", each message kept back for {HOLD_NS // 1000} us, which are left out" if channel in HELD else ""
+        yield f"{channel}-block", 1.03, False, f"round trip over a bare loop's{how}; ns"
+    for channel in HELD:
+        yield f"{channel}-block-race", None, False, "the same, none kept back: a race for the number of calls; ns"
     for channel in MEMORY:
         yield f"{channel}-spin-ns", None, False, "ns of an operation over a bare loop's; ns a round trip"
     yield "pipe-perf-bench", None, False, "round trip on one PU over that of perf bench sched pipe; ns"
@@ -211,9 +217,10 @@ def tasks(bench, options, peer):
     """name: what to call for a launch, and the figures it is for."""
     every = {}
     for channel in SPIN + MEMORY:
-        for wait in ("spin", "block"):
-            figure = f"{channel}-{wait}" + ("-ns" if wait == "spin" and channel in MEMORY else "")
-            every[f"{channel}-{wait}"] = lambda c=channel, w=wait: bench.kernel(c, w), [figure]
+        kinds = [("spin", "-ns" if channel in MEMORY else "", 0), ("block", "", HOLD_NS if channel in HELD else 0)]
+        for wait, ending, hold_ns in kinds + [("block", "-race", 0)] * (channel in HELD):
+            name = f"{channel}-{wait}{ending}"
+            every[name] = lambda n=name, c=channel, w=wait, h=hold_ns: bench.kernel(c, w, n, h), [name]
     every["ring"] = bench.ring, ["ring-slots", "ring-bytes", "ring-one-slots", "ring-one-bytes"]
     every["sizes"] = (lambda: bench.sizes(peer),
                       [f"ring-{kind}-{size}" for kind in ("handoff", "openmpi", "nontemporal") for size in SIZES])

@@ -33,21 +33,30 @@ struct ipc_mechanism {
 typedef void move_fn(struct ipc_bare *bare, void *data);
 
 static inline __attribute__((always_inline)) void trips(struct ipc_pair *pair, struct ipc_bare *bare, long count,
-                                                        move_fn *put, move_fn *get)
+                                                        move_fn *put, move_fn *get, bool holds)
 {
     for (long i = 0; i < count; i++) {
-        if (pair->role == 0)
+        if (pair->role == 0) {
+            if (holds)
+                ipc_hold(pair);
             put(bare, pair->buffer);
+        }
         get(bare, pair->buffer);
-        if (pair->role == 1)
+        if (pair->role == 1) {
+            if (holds)
+                ipc_hold(pair);
             put(bare, pair->buffer);
+        }
     }
 }
 
 #define TRIPS(name, put, get)                                                                                          \
     static void name##_trips(struct ipc_pair *pair, struct ipc_bare *bare, long count)                                 \
     {                                                                                                                  \
-        trips(pair, bare, count, put, get);                                                                            \
+        if (pair->hold_ns == 0)                                                                                        \
+            trips(pair, bare, count, put, get, false);                                                                 \
+        else                                                                                                           \
+            trips(pair, bare, count, put, get, true);                                                                  \
     }
 
 static inline void want(bool holds, const char *what)

@@ -177,6 +177,13 @@ double ipc_line_rt(struct ipc_pair *pair, long count)
     return ipc_time(pair, line_trips, NULL, count);
 }
 
+void ipc_hold(const struct ipc_pair *pair)
+{
+    const uint64_t until = prony_now_ns() + pair->hold_ns;
+    while (prony_now_ns() < until)
+        ;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

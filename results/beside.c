@@ -63,8 +63,8 @@ const char *prony_beside_say(const struct prony_view *view, char *text, size_t b
     if (n > 0)
         (void)snprintf(
             text, bytes,
-            "prony's engines are %s to %s times as fast as Python's that they mirror: ahead in %u of %u pairs, "
-            "behind in %u, not told apart in %u",
+            "prony's engines and channels are %s to %s times as fast as Python's that they mirror: ahead in %u of %u "
+            "pairs, behind in %u, not told apart in %u",
             prony_beside_factor(least, low, sizeof low), prony_beside_factor(most, high, sizeof high), ahead, n, behind,
             n - ahead - behind);
     free(pairs);

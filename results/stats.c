@@ -142,9 +142,14 @@ static int speedup(const struct prony_cell *base, const struct series *base_seri
     return bad != 0 ? -ENOMEM : 0;
 }
 
+static bool talks(const struct prony_cell *cell)
+{
+    return cell->channel != NULL && cell->need.ends != 0;
+}
+
 /* What two cells must share to be compared: the workload with all its parameters, and the channel, where it is the
  * workload's. */
-static char *key_of(const struct prony_cell *cell, bool with_policy)
+static char *key_over(const struct prony_cell *cell, const char *channel, bool with_policy)
 {
     char *key = NULL;
     size_t bytes;
@@ -155,11 +160,16 @@ static char *key_of(const struct prony_cell *cell, bool with_policy)
     for (unsigned i = 0; i < cell->workload_params.count; i++)
         (void)fprintf(out, "\n%s=%s", cell->workload_params.values[i].option->name,
                       cell->workload_params.values[i].text);
-    if (cell->channel != NULL && cell->need.ends != 0)
-        (void)fprintf(out, "\n%s", cell->channel->head.name);
+    if (talks(cell))
+        (void)fprintf(out, "\n%s", channel);
     if (with_policy)
         (void)fprintf(out, "\n@%s", cell->placement.policy);
     return fclose(out) == 0 ? key : NULL;
+}
+
+static char *key_of(const struct prony_cell *cell, bool with_policy)
+{
+    return key_over(cell, talks(cell) ? cell->channel->head.name : NULL, with_policy);
 }
 
 static int index_add(json_t *index, const struct prony_cell *cell, bool with_policy, size_t i)
@@ -242,16 +252,44 @@ static const char *const *mirrors_of(const char *engine)
     return NULL;
 }
 
-/* The position of the cell of that engine that does the same work with as many workers; -1: none; -ENOMEM. */
+/* The channel of ours that does what Python's own does; NULL: it is none of Python's. */
+static const char *twin_of(const char *channel)
+{
+    static const char *const known[][2] = {
+        {"python-queue", "mp-queue"}, {"python-simplequeue", "pipe"}, {"python-pipe", "unix-stream"}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i][0], channel) == 0)
+            return known[i][1];
+    return NULL;
+}
+
+static const char *wait_of(const struct prony_cell *cell)
+{
+    for (unsigned i = 0; i < cell->channel_params.count; i++)
+        if (strcmp(cell->channel_params.values[i].option->name, "wait") == 0)
+            return cell->channel_params.values[i].text;
+    return "";
+}
+
+/* The position of the cell of that engine that does the same work with as many workers; -1: none; -ENOMEM. What Python's
+ * processes say to each other over a channel of ours has no counterpart; over their own it is our twin of that, waiting in
+ * the same way. */
 static int mirror_find(const struct prony_run *run, const char *engine, const struct prony_cell *cell)
 {
-    char *key = key_of(cell, true);
-    int found = key == NULL ? -ENOMEM : -1;
+    const char *twin = talks(cell) ? twin_of(cell->channel->head.name) : NULL;
+    char *key;
+    int found = -1;
+    if (talks(cell) && twin == NULL)
+        return -1;
+    key = key_over(cell, twin, true);
+    if (key == NULL)
+        return -ENOMEM;
     for (unsigned i = 0; i < run->count && found == -1; i++) {
         const struct prony_cell *other = &run->cells[i];
         char *its;
         if (strcmp(other->engine->head.name, engine) != 0 || other->workload != cell->workload ||
-            other->workers != cell->workers || !measured(other))
+            other->workers != cell->workers || !measured(other) ||
+            (talks(cell) && strcmp(wait_of(other), wait_of(cell)) != 0))
             continue;
         its = key_of(other, true);
         if (its == NULL || strcmp(its, key) == 0)

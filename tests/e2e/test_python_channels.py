@@ -43,6 +43,33 @@ class PythonChannels(ProgramTest):
     def test_between_the_workers_of_a_pool_that_were_spawned(self):
         self.carried("python-pool", "stream", "64Ki", "-p", "python-pool.start=spawn")
 
+    def test_each_stands_beside_its_twin_of_ours(self):
+        """Over a channel of Python's a cell is paired with fork over the C channel that does the same, waiting in the same
+        way, of the same size; over a channel of ours with nothing."""
+        if not self.works:
+            self.skipTest("CPython cannot be used here")
+        with open(self.path("pairs.json"), "w", encoding="utf-8") as file:
+            rows = (("fork", ["pipe", "mp-queue", "unix-stream"]), ("python-processes", [*CHANNELS, "mp-queue", "pipe"]))
+            json.dump({"suite": "pairs", "summary": "channels and their twins", "rows": [
+                {"engines": [engine], "workloads": ["pingpong"], "channels": channels, "workers": ["2"],
+                 "params": ["size=64,4Ki", "items=50"] + ["channel.wait=spin,block"] * (engine == "fork")}
+                for engine, channels in rows]}, file)
+        self.prony("run", self.path("pairs.json"), "--budget", "60s", *QUICK)
+        cells = {cell["id"]: cell for cell in self.cells() if cell["status"] == "ok"}
+        twins = {"python-queue": "mp-queue", "python-simplequeue": "pipe", "python-pipe": "unix-stream"}
+        paired = 0
+        for cell in cells.values():
+            beside = cell["stats"].get("beside")
+            if cell["engine"] == "fork" or cell["channel"] not in twins:
+                self.assertIsNone(beside, cell["id"])
+                continue
+            other = cells[beside["cell"]]
+            self.assertEqual((other["engine"], other["channel"]), ("fork", twins[cell["channel"]]), cell["id"])
+            self.assertEqual(other["params"][f"{other['channel']}.wait"], "block", cell["id"])
+            self.assertEqual(other["params"]["pingpong.size"], cell["params"]["pingpong.size"], cell["id"])
+            paired += 1
+        self.assertEqual(paired, 2 * len(CHANNELS))
+
     def test_others_are_told_what_it_needs(self):
         self.prony("run", "-e", "fork,thread", "-w", "pingpong", "-c", "pipe,python-queue", "-n", "2", "-p", "items=100",
                    "--budget", "20s", *QUICK)

@@ -216,7 +216,7 @@ int64_t prony_box_take_on(struct prony_box *box, void *data, size_t bytes, uint6
         if (code != 0)
             return code;
         heard = false;
-        word = prony_slot_at(box, PRONY_IN)->word;
+        word = prony_slot_word(prony_slot_at(box, PRONY_IN));
         piece = word & ~PRONY_SLOT_MORE;
         prony_box_empty(box, room > 0 ? (char *)data + done : NULL, piece, piece < room ? piece : room);
         done += piece;

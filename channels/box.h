@@ -126,6 +126,13 @@ static inline unsigned char *prony_slot_data(struct prony_slot_head *head, size_
            (bytes <= 2 * PRONY_SLOT_BYTES - sizeof *head ? sizeof *head : (size_t)PRONY_SLOT_BYTES);
 }
 
+/* What a filled slot says of its piece. The second line is asked for at once: not after the length has come. */
+static inline uint32_t prony_slot_word(const struct prony_slot_head *head)
+{
+    __builtin_prefetch((const unsigned char *)head + PRONY_SLOT_BYTES);
+    return head->word;
+}
+
 /* Goes on to the next slot; returns the new position. */
 static inline uint32_t prony_box_advance(struct prony_box *box, int way)
 {
@@ -170,10 +177,7 @@ int64_t prony_box_take_on(struct prony_box *box, void *data, size_t bytes, uint6
 /* A message of which a bell told. */
 static inline int64_t prony_box_take(struct prony_box *box, void *data, size_t bytes)
 {
-    const struct prony_slot_head *head = prony_slot_at(box, PRONY_IN);
-    uint32_t word;
-    __builtin_prefetch((const unsigned char *)head + PRONY_SLOT_BYTES); /* not after the length has come */
-    word = head->word;
+    const uint32_t word = prony_slot_word(prony_slot_at(box, PRONY_IN));
     if (word > bytes || (word & PRONY_SLOT_MORE) != 0)
         return prony_box_take_on(box, data, bytes, UINT64_MAX, true);
     prony_box_empty(box, data, word, word);

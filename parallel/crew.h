@@ -75,13 +75,15 @@ struct prony_body {
     struct prony_crew *crew;
     struct prony_desk *desk;
     uint32_t last_round;
-    uint32_t looks;  /* idle looks since its last work */
-    unsigned served; /* tasks, where they are counted */
-    bool rested;     /* and has found no work since */
-    bool looking;    /* it has a bit among those who look on */
-    bool yields;     /* it shares the caller's PU: looks on, but never while the caller could run */
-    uint64_t head;   /* of its inbox */
+    uint32_t looks;          /* idle looks since its last work */
+    unsigned served;         /* tasks, where they are counted */
+    bool rested;             /* and has found no work since */
+    bool looking;            /* it has a bit among those who look on */
+    bool yields;             /* it shares the caller's PU: looks on, but never while the caller could run */
+    uint64_t head;           /* of its inbox */
+    uint64_t known, fetched; /* entries before them are there; have had the lines fetched that their tasks need */
     struct prony_theft theft;
+    uint64_t run; /* desk->run, as it was when last written or seen here */
 };
 
 /* What pool and executor differ in. */

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #define STOP_NS 1000000000 /* how long a process may take to stop */
+#define FETCH 16u          /* futures from the one that is looked at to the one that is fetched early */
 
 struct prony_future *prony_crew_future(const struct prony_crew *crew, uint64_t off)
 {
@@ -262,6 +263,8 @@ static bool all_done(struct waiting *waiting, bool sleep)
         return false;
     while (waiting->first < waiting->n) {
         struct prony_future *future = prony_crew_future(waiting->crew, waiting->futures[waiting->first]);
+        if (waiting->first + FETCH < waiting->n) /* their lines lie in the workers' caches */
+            __builtin_prefetch(prony_crew_future(waiting->crew, waiting->futures[waiting->first + FETCH]));
         if (prony_future_phase(future) != PRONY_DONE)
             break;
         waiting->first++;

@@ -35,21 +35,36 @@ static void confirm(struct prony_desk *desks, uint64_t cursor)
         ;
 }
 
-/* Takes one chunk of a run: its owner the first, a peer the last. */
-static bool take_of_run(uint64_t *run, bool owner, uint64_t *number)
+/* The owner takes the first chunk of its run. It knows the word unless a peer has taken something since: reading it again
+ * would have to wait for the last exchange. */
+static bool take_own(struct prony_body *me, uint64_t *number)
+{
+    uint64_t next;
+    while ((me->run & RUN_MOST) != 0) {
+        next = me->run - 1 + (UINT64_C(1) << RUN_BITS);
+        if (__atomic_compare_exchange_n(&me->desk->run, &me->run, next, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+            *number = me->run >> RUN_BITS;
+            me->run = next;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A peer takes the last one. */
+static bool take_of_peer(uint64_t *run, uint64_t *number)
 {
     uint64_t seen = __atomic_load_n(run, __ATOMIC_RELAXED);
     while ((seen & RUN_MOST) != 0)
-        if (__atomic_compare_exchange_n(run, &seen, seen - 1 + ((uint64_t)owner << RUN_BITS), 0, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED)) {
-            *number = (seen >> RUN_BITS) + (owner ? 0 : (seen & RUN_MOST) - 1);
+        if (__atomic_compare_exchange_n(run, &seen, seen - 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+            *number = (seen >> RUN_BITS) + (seen & RUN_MOST) - 1;
             return true;
         }
     return false;
 }
 
 /* Takes a run of chunks from the cursor, which passes the end by at most a run a worker: gives the first, keeps the rest. */
-static bool take_run(const struct prony_body *me, struct prony_round *round, uint64_t *number)
+static bool take_run(struct prony_body *me, struct prony_round *round, uint64_t *number)
 {
     const int64_t chunks = round->chunks;
     int64_t at = (int64_t)(__atomic_load_n(&round->cursor, __ATOMIC_RELAXED) >> 16) / round->chunk, run;
@@ -63,20 +78,21 @@ static bool take_run(const struct prony_body *me, struct prony_round *round, uin
         return false;
     run = run < chunks - at ? run : chunks - at;
     *number = (uint64_t)at;
-    __atomic_store_n(&me->desk->run, (*number + 1) << RUN_BITS | (uint64_t)(run - 1), __ATOMIC_RELEASE);
+    me->run = (*number + 1) << RUN_BITS | (uint64_t)(run - 1);
+    __atomic_store_n(&me->desk->run, me->run, __ATOMIC_RELEASE);
     return true;
 }
 
 /* Threads do not die alone, so nobody asks who had which chunk. One addition to the cursor, whose line all want, hands out
  * a run of chunks; its owner takes them singly from a word of its own, and who finds the cursor at the end takes what is
  * left there. */
-static bool take_plain(const struct prony_body *me, struct prony_round *round, int64_t *lo, int64_t *hi)
+static bool take_plain(struct prony_body *me, struct prony_round *round, int64_t *lo, int64_t *hi)
 {
     const unsigned workers = me->worker.count;
     uint64_t number = 0;
-    bool taken = take_of_run(&me->desk->run, true, &number) || take_run(me, round, &number);
+    bool taken = take_own(me, &number) || take_run(me, round, &number);
     for (unsigned i = 1; i < workers && !taken; i++)
-        taken = take_of_run(&me->crew->desks[(me->worker.index + i) % workers].run, false, &number);
+        taken = take_of_peer(&me->crew->desks[(me->worker.index + i) % workers].run, &number);
     *lo = round->task.lo + (int64_t)number * round->chunk;
     *hi = (int64_t)number == round->chunks - 1 ? round->task.hi : *lo + round->chunk;
     __atomic_store_n(&me->worker.slot->lo, *lo, __ATOMIC_RELAXED);

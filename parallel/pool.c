@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN 16u         /* tasks put into one inbox before the next one's turn */
-#define TELL 64u        /* done tasks before a caller who waits for room is told */
-#define STEAL_LOOKS 32u /* idle looks before a worker takes from other inboxes */
-#define CHOICES 8u      /* inboxes that are compared before a run is put into one */
-#define AHEAD 12u       /* entries from here to the one that is fetched early: its lines lie in the other's cache */
+#define RUN (PRONY_MORE_MOST + 1u) /* tasks put into one inbox before the next one's turn */
+#define TELL 64u                   /* done tasks before a caller who waits for room is told */
+#define STEAL_LOOKS 32u            /* idle looks before a worker takes from other inboxes */
+#define CHOICES 8u                 /* inboxes that are compared before a run is put into one */
+#define AHEAD 12u   /* entries from here to the one that is fetched early: its lines lie in the other's cache */
+#define STRETCH 64u /* tasks put into the inbox of an only worker before it is woken */
 
 static uint64_t line(uint64_t bytes)
 {
@@ -69,25 +70,54 @@ void prony_pool_pass_on(struct prony_body *me, bool elsewhere)
     me->rested = false;
 }
 
+/* A run of entries says at its first one how many there are, and that one is written last: so a worker does not look at
+ * lines that the caller is about to write. */
+static bool find_run(struct prony_body *me, struct prony_inbox *inbox)
+{
+    const struct prony_task *entry = entry_at(inbox, me->known);
+    uint64_t more;
+    if (entry == NULL)
+        return false;
+    more = prony_task_ticket(entry) >> PRONY_MORE_SHIFT & PRONY_MORE_MOST;
+    for (uint64_t i = 1; i <= more; i++)
+        __builtin_prefetch(&inbox->entry[(me->known + i) % PRONY_INBOX]);
+    me->known += 1 + more;
+    return true;
+}
+
+/* Fetches what the next tasks need while this one runs. */
+static void fetch_ahead(struct prony_body *me, struct prony_inbox *inbox)
+{
+    const uint64_t left = me->known - me->head;
+    if (me->looks == 0 && (left == 1 || left == RUN / 2))
+        (void)find_run(me, inbox);
+    if (me->fetched <= me->head)
+        me->fetched = me->head + 1;
+    for (; me->fetched < me->known && me->fetched <= me->head + AHEAD; me->fetched++)
+        prony_fetch_to_write(
+            prony_at(&me->worker, __atomic_load_n(&inbox->entry[me->fetched % PRONY_INBOX].future, __ATOMIC_RELAXED)));
+}
+
 static bool serve_inbox(struct prony_body *me)
 {
     struct prony_inbox *inbox = &prony_pool_of(me)->inbox[me->worker.index];
-    const struct prony_task *entry = entry_at(inbox, me->head), *next;
-    if (entry == NULL)
+    const struct prony_task *entry = &inbox->entry[me->head % PRONY_INBOX];
+    if (me->head == me->known && !find_run(me, inbox)) {
+        if (me->head % RUN != 0 && __atomic_load_n(&inbox->head, __ATOMIC_RELAXED) != me->head)
+            __atomic_store_n(&inbox->head, me->head, __ATOMIC_RELEASE);
         return false;
-    next = entry_at(inbox, me->head + AHEAD);
-    if (next != NULL)
-        prony_fetch_to_write(prony_at(&me->worker, __atomic_load_n(&next->future, __ATOMIC_RELAXED)));
+    }
+    fetch_ahead(me, inbox);
     if (prony_future_claim(me, entry)) {
         prony_pool_pass_on(me, false);
         prony_future_run(me, entry);
     }
-    if (++me->head % TELL != 0) {
-        __atomic_store_n(&inbox->head, me->head, __ATOMIC_RELEASE);
-    } else {
+    if (++me->head % TELL == 0) {
         __atomic_store_n(&inbox->head, me->head, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&me->crew->hall->wants_room, __ATOMIC_SEQ_CST) != 0)
             prony_crew_ring(me->crew);
+    } else if (me->head % RUN == 0) {
+        __atomic_store_n(&inbox->head, me->head, __ATOMIC_RELEASE);
     }
     return true;
 }
@@ -158,6 +188,7 @@ static bool peek(const struct prony_body *me)
 static void arrive(struct prony_body *me)
 {
     me->head = __atomic_load_n(&prony_pool_of(me)->inbox[me->worker.index].head, __ATOMIC_ACQUIRE);
+    me->known = me->fetched = me->head;
 }
 
 static bool lost(struct prony_crew *crew, unsigned index, int code)
@@ -235,7 +266,7 @@ static bool any_room(void *context, bool sleep)
     if (sleep)
         __atomic_store_n(&pool->crew.hall->wants_room, 1, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < pool->crew.workers && !room; i++)
-        room = pending(pool, i, true) < PRONY_INBOX;
+        room = pending(pool, i, true) < PRONY_INBOX - (sleep ? 0 : TELL); /* else each run would wait for a line */
     if (room)
         __atomic_store_n(&pool->crew.hall->wants_room, 0, __ATOMIC_RELAXED);
     return room;
@@ -246,7 +277,7 @@ static bool any_room(void *context, bool sleep)
 static uint64_t load_of(struct prony_pool *pool, unsigned i)
 {
     uint64_t load = pending(pool, i, false);
-    if (load > 0 && (pool->crew.workers > 1 || load > RUN)) /* its head is a line of its own: looked at if it matters */
+    if (load > (pool->crew.workers > 1 ? 0 : PRONY_INBOX / 2)) /* its head is a line of its own: seldom looked at */
         load = pending(pool, i, true);
     return prony_crew_beside(&pool->crew, i) && load < PRONY_INBOX ? PRONY_INBOX - RUN + load / RUN : load;
 }
@@ -276,11 +307,28 @@ static void refuse(struct prony_pool *pool, const struct prony_task *tasks, unsi
     }
 }
 
-static void put(struct prony_pool *pool, unsigned i, const struct prony_task *task, uint32_t ticket)
+static void put(struct prony_pool *pool, unsigned i, uint64_t at, const struct prony_task *task, uint32_t ticket,
+                uint32_t more)
 {
-    const uint64_t tail = pool->tail[i]++;
-    const uint32_t lap = (tail / PRONY_INBOX) % 2 == 0 ? PRONY_LAP : 0;
-    prony_task_store(&pool->inbox[i].entry[tail % PRONY_INBOX], task, ticket | lap);
+    const uint32_t lap = (at / PRONY_INBOX) % 2 == 0 ? PRONY_LAP : 0;
+    prony_task_store(&pool->inbox[i].entry[at % PRONY_INBOX], task,
+                     (ticket & PRONY_TICKETS) | more << PRONY_MORE_SHIFT | lap);
+}
+
+static void put_run(struct prony_pool *pool, unsigned i, const struct prony_task *tasks, unsigned run, unsigned n)
+{
+    uint32_t tickets[PRONY_MORE_MOST + 1];
+    const uint64_t tail = pool->tail[i], end = pool->seen[i] + PRONY_INBOX;
+    for (unsigned k = 0; k < run; k++) {
+        if (k + AHEAD < n)
+            prony_fetch_to_write(prony_crew_future(&pool->crew, tasks[k + AHEAD].future));
+        if (tail + k + AHEAD < end)
+            prony_fetch_to_write(&pool->inbox[i].entry[(tail + k + AHEAD) % PRONY_INBOX]);
+        tickets[k] = prony_future_queue(&pool->crew, tasks[k].future, prony_crew_ticket(&pool->crew));
+    }
+    for (unsigned k = run; k-- > 0;)
+        put(pool, i, tail + k, &tasks[k], tickets[k], run - 1 - k);
+    pool->tail[i] = tail + run;
 }
 
 static bool is_busy(const struct prony_crew *crew, unsigned i)
@@ -307,20 +355,21 @@ static bool offer(struct prony_crew *crew, const struct prony_task *kid)
     const unsigned i = choose(pool);
     if (pending(pool, i, true) >= PRONY_INBOX / 2) /* stale entries of kids must not keep submit waiting */
         return false;
-    put(pool, i, kid, kid->ticket);
+    put(pool, i, pool->tail[i]++, kid, kid->ticket, 0);
     wake_for(pool, i, 1);
     return true;
 }
 
 int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, unsigned n)
 {
-    const unsigned share = (n + pool->crew.workers - 1) / pool->crew.workers, most = share < RUN ? share : RUN;
+    const unsigned workers = pool->crew.workers, share = (n + workers - 1) / workers;
+    const unsigned stretch = workers == 1 ? STRETCH : share < RUN ? share : RUN;
     while (n > 0) {
-        unsigned i = choose(pool);
+        unsigned i = choose(pool), put = 0;
         uint64_t room = PRONY_INBOX - pending(pool, i, false);
-        unsigned run = n < most ? n : most;
-        run = room < run ? (unsigned)room : run;
-        if (run == 0 || pool->crew.broken != 0) {
+        unsigned most = n < stretch ? n : stretch;
+        most = room < most ? (unsigned)room : most;
+        if (most == 0 || pool->crew.broken != 0) {
             int code = pool->crew.broken;
             prony_crew_wake_beside(&pool->crew);
             if (code == 0)
@@ -331,15 +380,13 @@ int prony_pool_submit(struct prony_pool *pool, const struct prony_task *tasks, u
             }
             continue;
         }
-        for (unsigned k = 0; k < run; k++) {
-            if (k + AHEAD < n)
-                prony_fetch_to_write(prony_crew_future(&pool->crew, tasks[k + AHEAD].future));
-            prony_fetch_to_write(&pool->inbox[i].entry[(pool->tail[i] + AHEAD) % PRONY_INBOX]);
-            put(pool, i, &tasks[k], prony_future_queue(&pool->crew, tasks[k].future, prony_crew_ticket(&pool->crew)));
+        for (unsigned run; put < most; put += run) {
+            run = most - put < RUN ? most - put : RUN;
+            put_run(pool, i, tasks + put, run, n - put);
         }
-        wake_for(pool, i, run);
-        tasks += run;
-        n -= run;
+        wake_for(pool, i, most);
+        tasks += most;
+        n -= most;
     }
     return 0;
 }

@@ -6,9 +6,11 @@
 
 #define PRONY_INBOX 256u  /* submitted tasks a worker: a power of two */
 #define PRONY_OFFERS 256u /* kids a worker */
-#define PRONY_LAP                                                                                                      \
-    0x80000000u /* in the ticket of an inbox entry: alternates from lap to lap, so that an entry says itself
-                                 whether it is there */
+/* In the ticket of an inbox entry: a bit that alternates from lap to lap, so that an entry says itself whether it is there;
+ * and how many behind it are there if it is. */
+#define PRONY_LAP 0x80000000u
+#define PRONY_MORE_SHIFT 27u
+#define PRONY_MORE_MOST 15u
 
 /* The caller writes tasks, the worker runs them in place and then moves head on; idle peers may take copies. */
 struct prony_inbox {

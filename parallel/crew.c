@@ -40,14 +40,6 @@ struct prony_slot *prony_crew_slot(const struct prony_crew *crew, unsigned index
     return (struct prony_slot *)(void *)(crew->setup->base + crew->setup->slots.off) + index;
 }
 
-/* After work: the next look is the first. */
-static void worked(struct prony_body *me)
-{
-    me->looks = 0;
-    if (me->looking)
-        prony_crew_look_away(me);
-}
-
 /* Does a worker without work go on looking for some? */
 static bool looks_on(struct prony_body *me)
 {
@@ -63,12 +55,12 @@ static void work(struct prony_body *me)
     const struct prony_hall *hall = me->crew->hall;
     for (;;) {
         if (trade->serve(me)) {
-            worked(me);
+            prony_crew_worked(me);
             if (me->crew->policy.tasks_a_worker != 0 && ++me->served >= me->crew->policy.tasks_a_worker)
                 return;
         } else if ((__atomic_load_n(&me->desk->call, __ATOMIC_ACQUIRE) & 3u) == PRONY_CALLED) {
             prony_crew_perform(me);
-            worked(me);
+            prony_crew_worked(me);
         } else if (__atomic_load_n(&hall->closing, __ATOMIC_ACQUIRE) != 0) {
             return;
         } else if (looks_on(me)) {

@@ -150,6 +150,13 @@ int64_t prony_left(uint64_t deadline); /* a timeout again */
 void prony_crew_rest(struct prony_body *me);
 bool prony_crew_look_on(struct prony_body *me); /* may it, or do enough others? Until prony_crew_look_away */
 void prony_crew_look_away(struct prony_body *me);
+/* After work: the next look is the first. */
+static inline void prony_crew_worked(struct prony_body *me)
+{
+    me->looks = 0;
+    if (me->looking)
+        prony_crew_look_away(me);
+}
 bool prony_crew_wake(struct prony_crew *crew, unsigned index); /* false: it was awake */
 void prony_crew_wake_some(struct prony_crew *crew, unsigned n);
 void prony_crew_wake_other(struct prony_crew *crew);  /* by the caller: one that rests elsewhere than on its PU */

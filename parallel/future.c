@@ -58,6 +58,17 @@ bool prony_future_claim(struct prony_body *me, const struct prony_task *task)
     return true;
 }
 
+/* Most tasks end without anybody to be told. */
+static bool end_unmarked(struct prony_future *future, uint32_t ticket, int status)
+{
+    uint32_t seen = ticket << 2 | PRONY_RUNNING;
+    if (__atomic_load_n(&future->state, __ATOMIC_RELAXED) != seen)
+        return false;
+    __atomic_store_n(&future->status, status, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&future->state, &seen, ticket << 2 | PRONY_DONE, 0, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+}
+
 void prony_future_run(struct prony_body *me, const struct prony_task *task)
 {
     struct prony_future *future = prony_at(&me->worker, task->future);
@@ -80,7 +91,8 @@ void prony_future_run(struct prony_body *me, const struct prony_task *task)
     __atomic_store_n(&me->desk->intent, off, __ATOMIC_RELEASE);
     __atomic_store_n(&me->desk->turns, me->desk->turns + 1, __ATOMIC_RELEASE);
     __atomic_store_n(&slot->held, outer, __ATOMIC_RELEASE);
-    (void)prony_future_end(me->crew, off, ticket, PRONY_RUNNING, status);
+    if (!end_unmarked(future, ticket, status))
+        (void)prony_future_end(me->crew, off, ticket, PRONY_RUNNING, status);
     __atomic_store_n(&me->desk->intent, 0, __ATOMIC_RELEASE);
 }
 

@@ -98,15 +98,9 @@ static void fetch_ahead(struct prony_body *me, struct prony_inbox *inbox)
             prony_at(&me->worker, __atomic_load_n(&inbox->entry[me->fetched % PRONY_INBOX].future, __ATOMIC_RELAXED)));
 }
 
-static bool serve_inbox(struct prony_body *me)
+static void serve_next(struct prony_body *me, struct prony_inbox *inbox)
 {
-    struct prony_inbox *inbox = &prony_pool_of(me)->inbox[me->worker.index];
     const struct prony_task *entry = &inbox->entry[me->head % PRONY_INBOX];
-    if (me->head == me->known && !find_run(me, inbox)) {
-        if (me->head % RUN != 0 && __atomic_load_n(&inbox->head, __ATOMIC_RELAXED) != me->head)
-            __atomic_store_n(&inbox->head, me->head, __ATOMIC_RELEASE);
-        return false;
-    }
     fetch_ahead(me, inbox);
     if (prony_future_claim(me, entry)) {
         prony_pool_pass_on(me, false);
@@ -118,6 +112,22 @@ static bool serve_inbox(struct prony_body *me)
             prony_crew_ring(me->crew);
     } else if (me->head % RUN == 0) {
         __atomic_store_n(&inbox->head, me->head, __ATOMIC_RELEASE);
+    }
+}
+
+/* Works off what is there: nothing else comes first. */
+static bool serve_inbox(struct prony_body *me)
+{
+    struct prony_inbox *inbox = &prony_pool_of(me)->inbox[me->worker.index];
+    if (me->head == me->known && !find_run(me, inbox)) {
+        if (me->head % RUN != 0 && __atomic_load_n(&inbox->head, __ATOMIC_RELAXED) != me->head)
+            __atomic_store_n(&inbox->head, me->head, __ATOMIC_RELEASE);
+        return false;
+    }
+    serve_next(me, inbox);
+    while (me->head != me->known && me->crew->policy.tasks_a_worker == 0) {
+        prony_crew_worked(me);
+        serve_next(me, inbox);
     }
     return true;
 }

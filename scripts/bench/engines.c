@@ -15,6 +15,7 @@
  * copy       tasks a second that copy 64 KiB from one place to another; its floor is memcpy on one core
  * carry      the same from and to memory of the caller's own, which copies into the arena and out of it; one worker
  * grain-T, unit-T   efficiency of a parallel loop of T ns items: ideal time / measured time; unit: chunks of 1
+ * uneven-W   rows of the Mandelbrot set a second over 2 workers, W: guided, static
  * many-N     tasks of 1 us a second through N workers, also of futures-thread and futures-process
  *
  * submit-produce and submit-share, openmp only: the rate when the caller runs no task, and the part that else it runs
@@ -26,18 +27,14 @@ int first_pu, second_pu, worker_pid;
 
 int main(int argc, char **argv)
 {
-    cpu_set_t allowed;
-    int pus = 0;
     double value = 0;
     if (argc != 3)
         fail("usage: engines ENGINE METRIC");
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2)
-        fail("two processors are needed");
-    for (int pu = 0; pu < CPU_SETSIZE && pus < 2; pu++)
-        if (CPU_ISSET(pu, &allowed))
-            *(pus++ == 0 ? &first_pu : &second_pu) = pu;
+    find_pus();
     if (strncmp(argv[2], "completed-", 10) == 0)
         value = measure_group(strcmp(argv[1], "fork") == 0, atoi(argv[2] + 10));
+    else if (strncmp(argv[2], "uneven-", 7) == 0)
+        value = measure_uneven(argv[2]);
     else if (strncmp(argv[2], "many-", 5) == 0)
         value = measure_many(argv[1], argv[2]);
     else if (strcmp(argv[1], "thread") == 0)

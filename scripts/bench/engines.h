@@ -46,6 +46,17 @@ static inline void check(int code, const char *what)
         fail(what);
 }
 
+static inline void find_pus(void)
+{
+    cpu_set_t allowed;
+    int pus = 0;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2)
+        fail("two processors are needed");
+    for (int pu = 0; pu < CPU_SETSIZE && pus < 2; pu++)
+        if (CPU_ISSET(pu, &allowed))
+            *(pus++ == 0 ? &first_pu : &second_pu) = pu;
+}
+
 static inline int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -133,6 +144,7 @@ double measure_pool(int processes, const char *metric); /* engines_pool.c */
 double measure_group(int processes, int tasks);         /* engines_group.c: thread, fork */
 double measure_omp(const char *metric);                 /* engines_peer.c */
 double measure_floor(const char *metric);
+double measure_uneven(const char *metric);                   /* engines_uneven.c */
 double measure_many(const char *engine, const char *metric); /* engines_many.c */
 
 #endif

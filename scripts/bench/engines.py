@@ -5,6 +5,7 @@ side of the target, missed when it lies on the other, else undecided. Line RT is
 round in which it moved by more than a quarter is repeated, up to as many times again as there are rounds."""
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import math
 import multiprocessing
@@ -66,11 +67,28 @@ def python_completed(kind, tasks=3000):
     return seconds / tasks * 1e9
 
 
+# engines in programs of their own, which engines.sh builds where it can: program, what starts it, why it may be absent
+MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n"]
+APART = {"tbb": ("engines_tbb", [], "no program over oneTBB could be built (libtbb-dev, g++)"),
+         "mpi": ("engines_mpi", [*MPIRUN, "2"], "no program over MPI could be built (libopenmpi-dev, openmpi-bin)")}
+
+
+class Absent(Exception):
+    """A peer is not there; says why."""
+
+
 class Round:
     """The values of one round, each measured when it is first asked for."""
 
-    def __init__(self, program, env):
-        self.program, self.env, self.values = program, env, {}
+    def __init__(self, folder, env):
+        self.folder, self.env, self.values = folder, env, {}
+
+    def command(self, engine, metric):
+        program, start, reason = APART.get(engine, ("engines", [], ""))
+        program = os.path.join(self.folder, program)
+        if engine in APART and not os.access(program, os.X_OK):
+            raise Absent(reason)
+        return [*start, program, engine, metric]
 
     def __call__(self, engine, metric):
         key = engine, metric
@@ -78,7 +96,7 @@ class Round:
             if engine.startswith("python-"):
                 self.values[key] = (python_completed if metric == "completed" else python_submit)(engine[7:])
             else:
-                run = subprocess.run([self.program, engine, metric], capture_output=True, text=True, timeout=120,
+                run = subprocess.run(self.command(engine, metric), capture_output=True, text=True, timeout=120,
                                      env=self.env, check=False)
                 if run.returncode != 0:
                     raise SystemExit(f"engines: {engine} {metric}: {run.stderr.strip()}")
@@ -93,6 +111,8 @@ FIGURES = [
     ("submit-thread/openmp-produce", 1, 2.5, lambda r: r("thread", "submit") / r("openmp", "submit-produce"),
      "the same where libgomp's caller runs no task either"),
     ("submit-thread-M/s", 1, 30, lambda r: r("thread", "submit") / 1e6, f"while line RT is under {RATE_LINE_NS} ns"),
+    ("submit-fork/mpi", 1, 5, lambda r: r("fork", "submit") / r("mpi", "submit"),
+     "processes, beside messages of Open MPI, 32 tasks ahead of the results; one worker on the second PU as well"),
     ("submit-fork/python-pool", 1, 100, lambda r: r("fork", "submit") / r("python-pool", "submit"),
      "processes, beside multiprocessing.Pool.apply_async"),
     ("submit-futures/python-threads", 1, 1, lambda r: r("thread", "submit") / r("python-threads", "submit"),
@@ -120,9 +140,14 @@ FIGURES = [
     ("life-thread/threads", -1, 1.3, lambda r: r("thread", "life") / r("floor", "life"), "2 workers, one task, stop"),
     ("life-fork/forks", -1, 1.6, lambda r: r("fork", "life") / r("floor", "life-fork"), "2 workers, one task, stop"),
     ("copy-thread/openmp", 1, 1.2, lambda r: r("thread", "copy") / r("openmp", "copy"), "64 KiB in and out"),
+    ("copy-thread/tbb", 1, 1.05, lambda r: r("thread", "copy") / r("tbb", "copy"), "64 KiB in and out, beside oneTBB"),
     ("copy-fork/memcpy", 1, 1.3, lambda r: r("fork", "copy") / r("floor", "copy"), "64 KiB, in place, over one core"),
     ("carry-fork/memcpy", 1, 0.3, lambda r: r("fork", "carry") / r("floor", "copy"),
      "64 KiB, copied by the caller into the arena and out of it"),
+    ("carry-fork/mpi", 1, 3.5, lambda r: r("fork", "carry") / r("mpi", "copy"),
+     "the same, beside messages of 64 KiB of Open MPI"),
+    ("uneven-guided/static", 1, 1, lambda r: r("thread", "uneven-guided") / r("thread", "uneven-static"),
+     "rows of the Mandelbrot set a second, default chunks over a half for each worker"),
 ]
 for grain, default, unit in ((100, .93, .87), (1000, .97, .965), (10000, .975, .98)):
     for of, target in (("grain", default), ("unit", unit)):
@@ -139,7 +164,11 @@ for engine in ("thread", "fork", "futures-thread", "futures-process"):
                         f"tasks of 1 us: rate of {many} workers over that of 2, nobody bound"))
 
 # name, the values of a round, how their medians are told: figures without a target
-NOTES = [("helped-openmp", lambda r: (r("openmp", "helped") / 1e3,), "{:.3g} us: libgomp's taskwait, a task's share")]
+NOTES = [("helped-openmp", lambda r: (r("openmp", "helped") / 1e3,), "{:.3g} us: libgomp's taskwait, a task's share"),
+         ("submit-fork/mpi-windows", lambda r: (r("fork", "submit") / r("mpi", "windows"),),
+          "x{:.3g}: beside windows of 64 messages of Open MPI that do not wait, whose results come together"),
+         ("copy-limit", lambda r: tuple(r(engine, "copy") / r("floor", "copy") for engine in ("thread", "openmp")),
+          "64 KiB in and out over one-core memcpy, of which two workers reach twice at most: prony {:.3g}, libgomp {:.3g}")]
 for engine in ("thread", "fork"):
     for policy in ("spin", "adaptive", "park"):
         NOTES.append((f"idle-{engine}-{policy}",
@@ -147,15 +176,16 @@ for engine in ("thread", "fork"):
                       "submit to result after 1 ms {:.3g} us (a futex wake {:.3g} us), {:.2g} cores meanwhile"))
 
 
-def measure(program, rounds, values):
+def measure(folder, rounds, values):
     env = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     kept, lines, moved = [], [], 0
     while len(kept) < rounds:
-        taken = Round(program, env)
+        taken = Round(folder, env)
         before = taken("floor", "hot")
         for value in values:
-            value(taken)
-        after = Round(program, env)("floor", "hot")
+            with contextlib.suppress(Absent):
+                value(taken)
+        after = Round(folder, env)("floor", "hot")
         if not 0.8 <= before / after <= 1.25 and moved < rounds:
             moved += 1
             continue
@@ -165,8 +195,13 @@ def measure(program, rounds, values):
 
 
 def judge(figure, kept, lines):
+    """True: missed; None: a peer is absent."""
     name, side, target, value, what = figure
-    values = [value(taken) for taken in kept]
+    try:
+        values = [value(taken) for taken in kept]
+    except Absent as absent:
+        print(f"{name} null {'>=' if side > 0 else '<='}{target:g} undecided # {what}: {absent}")
+        return None
     if name == "submit-thread-M/s":
         values = [v for v, line in zip(values, lines) if line < RATE_LINE_NS]
         if not values:
@@ -221,25 +256,26 @@ def cross_check(folder, kept):
     programs = sorted(entry.path for entry in os.scandir(folder) if entry.is_file() and os.access(entry.path, os.X_OK))
     if not programs:
         raise SystemExit(f"engines: no program in {folder}")
-    prony = {engine: statistics.median(taken(engine, "submit") for taken in kept) for engine in ("thread", "fork")}
     for program in programs:
-        command = [program]
-        if "mpi" in os.path.basename(program):
-            command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "3", program]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        mpi = "mpi" in os.path.basename(program)
+        run = subprocess.run([*MPIRUN, "3", program] if mpi else [program], capture_output=True, text=True, timeout=120,
+                             check=False)
         try:
             peer = json.loads(run.stdout.strip().splitlines()[-1])
-            rate = peer["a_tasks_s"]
+            rates = peer["a_tasks_s"], peer["e_tasks_s"]
         except (ValueError, IndexError, KeyError):
-            print(f"# {os.path.basename(program)}: no figure for submitting (exit {run.returncode})")
+            print(f"# {os.path.basename(program)}: no figure for submitting and copying (exit {run.returncode})")
             continue
-        own = prony["fork" if "mpi" in program else "thread"]
-        print(f"# {peer['peer']}: {rate / 1e6:.3g} M tasks/s, prony x{own / rate:.3g}")
+        submit, copy = [statistics.median(taken(*metric) for taken in kept)
+                        for metric in (("fork" if mpi else "thread", "submit"),
+                                       ("fork", "carry") if mpi else ("thread", "copy"))]
+        print(f"# {peer['peer']}: {rates[0] / 1e6:.3g} M tasks/s, prony x{submit / rates[0]:.3g}; 64 KiB in and out "
+              f"{rates[1] / 1e3:.3g} k/s, prony{' copying' if mpi else ''} x{copy / rates[1]:.3g}")
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench/engines.sh")
-    parser.add_argument("program")
+    parser.add_argument("folder", help="where engines.sh built its programs")
     parser.add_argument("prony")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--peers")
@@ -254,7 +290,7 @@ def main():
     beside = judge_beside(os.environ.get("PRONY", arguments.prony), arguments.only)
     if not figures and not notes:
         return 3 if beside is None else int(beside)
-    kept, lines, moved = measure(arguments.program, arguments.rounds,
+    kept, lines, moved = measure(arguments.folder, arguments.rounds,
                                  [figure[3] for figure in figures] + [note[1] for note in notes])
     print(f"# line RT {min(lines):.0f} to {max(lines):.0f} ns; {moved} rounds repeated because it moved by over 25%")
     print("# submit, hot, idle: caller on the first PU, one worker on the second; the others: workers on both, the caller "
@@ -264,11 +300,15 @@ def main():
         print(f"# submit: libgomp's caller runs {100 * share:.0f}% of the tasks, prony's none")
     missed = [judge(figure, kept, lines) for figure in figures]
     for name, values, text in notes:
-        middle = [statistics.median(column) for column in zip(*(values(taken) for taken in kept))]
+        try:
+            middle = [statistics.median(column) for column in zip(*(values(taken) for taken in kept))]
+        except Absent as absent:
+            print(f"# {name}: {absent}")
+            continue
         print(f"# {name}: {text.format(*middle)}")
     if arguments.peers:
         cross_check(arguments.peers, kept)
-    return 1 if any(missed) or beside else 3 if beside is None else 0
+    return 1 if any(missed) or beside else 3 if beside is None or None in missed else 0
 
 
 if __name__ == "__main__":

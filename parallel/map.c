@@ -132,6 +132,19 @@ static void note_failure(struct prony_desk *desk, int status, int64_t lo, int64_
     __atomic_store_n(&desk->last_lo, lo, __ATOMIC_RELEASE);
 }
 
+static int run_in_full(struct prony_worker *worker, const struct prony_task *task)
+{
+    return prony_task_run(worker, task);
+}
+
+/* What prony_task_run comes to for each chunk of a task: only its range changes. */
+static prony_kernel_fn *kernel_of(const struct prony_worker *worker, const struct prony_task *task)
+{
+    if (!prony_task_fits(worker, task) || worker->timeline != NULL)
+        return run_in_full;
+    return worker->kernels[task->ref.workload][task->ref.kernel].fn;
+}
+
 bool prony_map_serve(struct prony_body *me)
 {
     struct prony_round *round = prony_pool_of(me)->round;
@@ -143,14 +156,17 @@ bool prony_map_serve(struct prony_body *me)
     me->last_round = open;
     __atomic_store_n(&me->desk->inside, open, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&round->open, __ATOMIC_SEQ_CST) == open) {
+        prony_kernel_fn *kernel;
         task = round->task;
+        kernel = kernel_of(&me->worker, &task);
         while (take(me, round, &task.lo, &task.hi)) {
-            int status = prony_task_run(&me->worker, &task);
+            const int status = kernel(&me->worker, &task);
             if (status != 0)
                 note_failure(me->desk, status, task.lo, task.hi);
             else
                 __atomic_store_n(&slot->items, slot->items + (task.hi - task.lo), __ATOMIC_RELAXED);
-            __atomic_store_n(&slot->lo, -1, __ATOMIC_RELEASE);
+            if (!round->plain)
+                __atomic_store_n(&slot->lo, -1, __ATOMIC_RELEASE);
         }
         __atomic_store_n(&slot->lo, -1, __ATOMIC_RELEASE);
     }

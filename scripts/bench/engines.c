@@ -12,7 +12,8 @@
  * helped     ns of result() of a task that nobody has begun, the worker being held meanwhile; with libgomp a taskwait for
  *            as many deferred tasks, a task's share
  * life       ns to start 2 workers, run one task and stop; its floor is 2 x (pthread_create, join) or (fork, wait)
- * copy       tasks a second that copy 64 KiB from one place to another; its floor is memcpy on one core
+ * copy       tasks a second that copy 64 KiB from one place to another; its floor is memcpy on one core;
+ *            copy-two: by two threads that nobody feeds
  * carry      the same from and to memory of the caller's own, which copies into the arena and out of it; one worker
  * grain-T, unit-T   efficiency of a parallel loop of T ns items: ideal time / measured time; unit: chunks of 1
  * uneven-W   rows of the Mandelbrot set a second over 2 workers, W: guided, static

@@ -167,8 +167,9 @@ for engine in ("thread", "fork", "futures-thread", "futures-process"):
 NOTES = [("helped-openmp", lambda r: (r("openmp", "helped") / 1e3,), "{:.3g} us: libgomp's taskwait, a task's share"),
          ("submit-fork/mpi-windows", lambda r: (r("fork", "submit") / r("mpi", "windows"),),
           "x{:.3g}: beside windows of 64 messages of Open MPI that do not wait, whose results come together"),
-         ("copy-limit", lambda r: tuple(r(engine, "copy") / r("floor", "copy") for engine in ("thread", "openmp")),
-          "64 KiB in and out over one-core memcpy, of which two workers reach twice at most: prony {:.3g}, libgomp {:.3g}")]
+         ("copy-limit", lambda r: tuple(r(*side) / r("floor", "copy")
+                                        for side in (("thread", "copy"), ("openmp", "copy"), ("floor", "copy-two"))),
+          "64 KiB in and out over one-core memcpy: prony {:.3g}, libgomp {:.3g}, two bare threads {:.3g}")]
 for engine in ("thread", "fork"):
     for policy in ("spin", "adaptive", "park"):
         NOTES.append((f"idle-{engine}-{policy}",

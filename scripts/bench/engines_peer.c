@@ -321,23 +321,52 @@ static double lives(bool processes)
     return median(ns, LIVES);
 }
 
-static double memory_copies(void)
+/* Bare copying: of all buffers, or of a half by each of two threads that meet before and after. */
+struct copier {
+    unsigned char *data;
+    pthread_barrier_t *meet;
+    int pu, first, end;
+    double *rate; /* of all together; 9 */
+};
+
+static void *copier_run(void *argument)
 {
-    double rate[9];
-    unsigned char *data = aligned_alloc(4096, (size_t)2 * COPIES * COPY);
-    memset(data, 1, (size_t)2 * COPIES * COPY);
+    const struct copier *copier = argument;
+    bind_to(copier->pu);
     for (int round = -1; round < 9; round++) {
-        uint64_t begun = prony_now_ns();
+        uint64_t begun;
+        (void)pthread_barrier_wait(copier->meet);
+        begun = prony_now_ns();
         for (int i = 0; i < 100; i++)
-            for (int k = 0; k < COPIES; k++) {
-                memcpy(data + (size_t)(COPIES + k) * COPY, data + (size_t)k * COPY, COPY);
-                __asm__ volatile("" ::"r"(data) : "memory");
+            for (int k = copier->first; k < copier->end; k++) {
+                memcpy(copier->data + (size_t)(COPIES + k) * COPY, copier->data + (size_t)k * COPY, COPY);
+                __asm__ volatile("" ::"r"(copier->data) : "memory");
             }
+        (void)pthread_barrier_wait(copier->meet);
         if (round >= 0)
-            rate[round] = 100.0 * COPIES / ((double)(prony_now_ns() - begun) / 1e9);
+            copier->rate[round] = 100.0 * COPIES / ((double)(prony_now_ns() - begun) / 1e9);
     }
+    return NULL;
+}
+
+static double memory_copies(int threads)
+{
+    double rate[2][9];
+    pthread_t second;
+    pthread_barrier_t meet;
+    unsigned char *data = aligned_alloc(4096, (size_t)2 * COPIES * COPY);
+    struct copier copiers[2] = {{data, &meet, first_pu, 0, COPIES / threads, rate[0]},
+                                {data, &meet, second_pu, COPIES / threads, COPIES, rate[1]}};
+    memset(data, 1, (size_t)2 * COPIES * COPY);
+    check(pthread_barrier_init(&meet, NULL, (unsigned)threads), "no barrier");
+    if (threads == 2)
+        check(pthread_create(&second, NULL, copier_run, &copiers[1]), "cannot start a thread");
+    (void)copier_run(&copiers[0]);
+    if (threads == 2)
+        (void)pthread_join(second, NULL);
+    (void)pthread_barrier_destroy(&meet);
     free(data);
-    return median(rate, 9);
+    return median(rate[0], 9);
 }
 
 double measure_floor(const char *metric)
@@ -349,8 +378,8 @@ double measure_floor(const char *metric)
         return line_trip();
     if (strcmp(metric, "idle") == 0)
         return futex_trip();
-    if (strcmp(metric, "copy") == 0)
-        return memory_copies();
+    if (strncmp(metric, "copy", 4) == 0)
+        return memory_copies(metric[4] == '\0' ? 1 : 2);
     fail("no such floor");
     return 0;
 }

@@ -48,6 +48,13 @@ struct prony_task_times {
     struct prony_histogram wait, run;
 };
 
+/* System calls for a message, by a worker or by all of a cell; NaN: not counted. */
+struct prony_calls {
+    double done;  /* that did something */
+    double futex; /* of those: sleeping and waking, as often as the timing wants it, which tracing changes */
+    double vain;  /* beside those: that found nothing to do: EAGAIN, a time that was up, a poll of nothing */
+};
+
 /* What a worker counted over all measured samples, by event: same order as prony_method.events. */
 struct prony_cell_worker {
     int pid, tid, pu;           /* pu: read back in the worker; -1: not bound */
@@ -55,6 +62,7 @@ struct prony_cell_worker {
     int64_t items;              /* completed in all samples, warm-up included */
     struct prony_value *values; /* one an event; NULL: nothing counted */
     struct prony_usage usage;   /* gangs: sums over the measured samples; start[] means nothing here */
+    struct prony_calls calls;   /* of its own threads */
 };
 
 /* Where a worker's time went in the recorded part of the profiled visit. The four add up to it. */
@@ -117,9 +125,12 @@ struct prony_cell {
     int64_t verified;               /* samples whose answer was checked and right */
     int64_t measured_samples;       /* of all visits */
     int64_t shortfall, reordered;   /* of a channel that loses: items missing, messages out of order, in those */
-    double counter_read_ns;         /* median cost of one read in a worker; NaN: nothing read */
-    uint64_t spent_ns;              /* wall time given to the cell */
-    struct prony_digest profile;    /* with method.profile */
+    struct prony_calls calls;       /* of all its workers, and of threads that several of them share */
+    int64_t called_messages;        /* that those are means over; 0: not counted, because of: */
+    struct prony_error calls_reason;
+    double counter_read_ns;      /* median cost of one read in a worker; NaN: nothing read */
+    uint64_t spent_ns;           /* wall time given to the cell */
+    struct prony_digest profile; /* with method.profile */
 };
 
 /* The times of one task in how many are wanted (the engine's option `times`); 0: of none. */

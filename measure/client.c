@@ -193,30 +193,42 @@ static int obituary(struct prony_client *client, struct prony_error *error)
     return prony_fail(error, -ECHILD, "the cell host was killed by %s", text);
 }
 
+int prony_client_send(struct prony_client *client, const struct prony_order *order, const char *text,
+                      struct prony_error *error)
+{
+    struct iovec parts[] = {{(void *)(uintptr_t)order, sizeof *order}, {(void *)(uintptr_t)text, order->text_bytes}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = order->text_bytes == 0 ? 1 : 2};
+    return sendmsg(client->control_fd, &message, MSG_NOSIGNAL) < 0 ? prony_fail(error, -ECHILD, "the cell host ended")
+                                                                   : 0;
+}
+
+int prony_client_take(struct prony_client *client, struct prony_answer *answer, struct prony_error *error)
+{
+    ssize_t got = recv(client->control_fd, answer, sizeof *answer, 0);
+    return got == (ssize_t)sizeof *answer ? 0 : prony_fail(error, -ECHILD, "the cell host ended");
+}
+
 int prony_client_ask(struct prony_client *client, const struct prony_order *order, const char *text,
                      struct prony_answer *answer, int64_t timeout_ns, const volatile int *interrupt,
                      struct prony_error *error)
 {
-    struct iovec parts[] = {{(void *)(uintptr_t)order, sizeof *order}, {(void *)(uintptr_t)text, order->text_bytes}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = order->text_bytes == 0 ? 1 : 2};
     uint64_t until = prony_now_ns() + (uint64_t)timeout_ns;
-    if (sendmsg(client->control_fd, &message, MSG_NOSIGNAL) < 0)
-        return obituary(client, error);
-    for (;;) {
+    bool ready = false;
+    int code = prony_client_send(client, order, text, error);
+    while (code == 0 && !ready) {
         struct pollfd control = {.fd = client->control_fd, .events = POLLIN};
         uint64_t now = prony_now_ns();
         int64_t left_ms = now >= until ? 0 : (int64_t)((until - now) / 1000000u) + 1;
-        int ready = poll(&control, 1, (int)(left_ms > 100 ? 100 : left_ms));
+        ready = poll(&control, 1, (int)(left_ms > 100 ? 100 : left_ms)) > 0;
         if (interrupt != NULL && *interrupt != 0)
             return prony_fail(error, -EINTR, "interrupted");
-        if (ready > 0) {
-            ssize_t got = recv(client->control_fd, answer, sizeof *answer, 0);
-            return got == (ssize_t)sizeof *answer ? 0 : obituary(client, error);
-        }
-        if (now >= until)
+        if (!ready && now >= until)
             return prony_fail(error, -ETIMEDOUT, "the cell host did not answer within %.3g s (--timeout)",
                               (double)timeout_ns / 1e9);
     }
+    if (code == 0)
+        code = prony_client_take(client, answer, error);
+    return code == 0 ? 0 : obituary(client, error);
 }
 
 struct order_text {

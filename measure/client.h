@@ -24,6 +24,11 @@ int prony_client_start(struct prony_client *client, const struct prony_cell *cel
 int prony_client_ask(struct prony_client *client, const struct prony_order *order, const char *text,
                      struct prony_answer *answer, int64_t timeout_ns, const volatile int *interrupt,
                      struct prony_error *error);
+/* Its two halves, for who has something to do meanwhile: an order goes out; when control_fd is readable, the answer is
+ * taken. 0, or -ECHILD at once when the host has ended. */
+int prony_client_send(struct prony_client *client, const struct prony_order *order, const char *text,
+                      struct prony_error *error);
+int prony_client_take(struct prony_client *client, struct prony_answer *answer, struct prony_error *error);
 /* Opens the cell in its host: engine, workload, channel and their parameters. */
 int prony_client_open(struct prony_client *client, const struct prony_cell *cell, const struct prony_method *method,
                       struct prony_answer *answer, int64_t timeout_ns, const volatile int *interrupt,

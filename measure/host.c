@@ -388,6 +388,8 @@ int prony_host_main(int argc, char **argv)
             prony_host_warm(&host, &in.order, &answer);
         else if (in.order.kind == PRONY_ORDER_VISIT)
             prony_host_visit(&host, &in.order, &answer);
+        else if (in.order.kind == PRONY_ORDER_COUNT)
+            prony_host_count(&host, &in.order, &answer);
         else if (in.order.kind == PRONY_ORDER_PROFILE)
             prony_host_profile(&host, &in.order, &answer);
         else

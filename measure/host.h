@@ -55,6 +55,7 @@ int prony_host_take(struct prony_host *host, int64_t repeats, bool counted, uint
 /* Orders, answered in `answer`. */
 void prony_host_warm(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer);
 void prony_host_visit(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer);
+void prony_host_count(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer);
 void prony_host_profile(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer);
 
 #endif

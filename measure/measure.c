@@ -3,6 +3,7 @@
 #include "measure/measure.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "measure/calls.h"
 #include "measure/counters.h"
 #include "measure/live.h"
 #include "measure/profile.h"
@@ -25,7 +26,7 @@ static const int64_t target_least_ns = 200000, target_most_ns = 20000000, target
 struct group {
     struct prony_live *live;
     unsigned count, from, done_before; /* of all cells to be measured */
-    uint64_t deadline_ns;              /* 0: none */
+    uint64_t deadline_ns, end_ns;      /* of its visits, and of all that it does; 0: none */
     unsigned blocks;
 };
 
@@ -151,8 +152,9 @@ static bool block(struct prony_bout *bout, struct group *group, unsigned *order,
         show_progress(bout, group, live->cell);
         *any |= step(bout, live, group->blocks, samples) || live->done;
         if (live->client.pid != 0 && !wants_more(&bout->run->method, live)) {
-            prony_live_close(live);
             live->done = true;
+            if (!prony_calls_wanted(live->cell)) /* else its host is needed once more, after all visits */
+                prony_live_close(live);
         }
     }
     group->blocks++;
@@ -166,6 +168,8 @@ static void finish(struct prony_bout *bout, struct group *group)
     for (unsigned i = 0; i < group->count; i++) {
         struct prony_live *live = &group->live[i];
         struct prony_cell *cell = live->cell;
+        if (live->client.pid != 0 && cell->visits_count != 0 && !stopped && prony_calls_wanted(cell))
+            prony_calls(bout, live, group->end_ns);
         prony_live_close(live);
         if (cell->outcome != PRONY_PENDING)
             continue;
@@ -243,6 +247,15 @@ static bool is_crowded(const struct prony_cell *cell, const struct prony_live *l
             alone = false;
         }
     return !alone && ends > most;
+}
+
+/* What of the group's share of the budget is kept for counting calls after the visits; at most a tenth. */
+static int64_t calls_share(const struct group *group, int64_t share)
+{
+    int64_t wanted = 0;
+    for (unsigned i = 0; i < group->count; i++)
+        wanted += prony_calls_wanted(group->live[i].cell) ? PRONY_CALLS_NS : 0;
+    return wanted < share / 10 ? wanted : share / 10;
 }
 
 /* Cells from `from` on that may be alive together: by number, by their channels' limits, by a quarter of the memory. */
@@ -355,11 +368,13 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
     for (unsigned i = 0; i < run->count; i++)
         left += run->cells[i].outcome == PRONY_PENDING;
     while (code == 0 && left != 0 && !must_stop(&bout)) {
-        int64_t budget = run->method.budget_ns - (int64_t)(prony_now_ns() - bout.started_ns), share;
+        int64_t budget = run->method.budget_ns - (int64_t)(prony_now_ns() - bout.started_ns), share, calls;
         group.count = together(run, 0, group.live);
         share = run->method.budget_ns == 0 ? 0 : (int64_t)((double)budget * group.count / left);
-        bout.target_ns = sample_target(&run->method, share, group.count);
-        group.deadline_ns = run->method.budget_ns == 0 ? 0 : prony_now_ns() + (uint64_t)(share < 1 ? 1 : share);
+        calls = share < 1 ? 0 : calls_share(&group, share);
+        bout.target_ns = sample_target(&run->method, share - calls, group.count);
+        group.end_ns = run->method.budget_ns == 0 ? 0 : prony_now_ns() + (uint64_t)(share < 1 ? 1 : share);
+        group.deadline_ns = group.end_ns - (uint64_t)calls;
         group.blocks = 0;
         code = measure_group(&bout, &group, error);
         left -= group.count;

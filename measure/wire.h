@@ -13,7 +13,8 @@ enum prony_order_kind {
     PRONY_ORDER_WARM,  /* calibrate repetitions, warm up until steady */
     PRONY_ORDER_VISIT, /* re-warm, then `samples` samples */
     PRONY_ORDER_CLOSE,
-    PRONY_ORDER_PROFILE /* in a profiled launch: records some repetitions, then samples others; no answer but errors */
+    PRONY_ORDER_PROFILE, /* in a profiled launch: records some repetitions, then samples others; no answer but errors */
+    PRONY_ORDER_COUNT /* one sample of `repeats` that nobody times: the workers' system calls are counted meanwhile */
 };
 
 enum { PRONY_SAMPLES_MOST = 64, PRONY_WARM_MOST = 200, PRONY_ORDER_TEXT = 32 * 1024, PRONY_PHASES = 7 };
@@ -21,7 +22,7 @@ enum { PRONY_SAMPLES_MOST = 64, PRONY_WARM_MOST = 200, PRONY_ORDER_TEXT = 32 * 1
 struct prony_order {
     uint32_t kind;
     uint32_t samples;    /* VISIT: how many */
-    int64_t repeats;     /* VISIT: repetitions in a sample */
+    int64_t repeats;     /* VISIT, COUNT: repetitions in a sample */
     int64_t target_ns;   /* WARM: how long a sample should take */
     int64_t limit_ns;    /* WARM: how long all of it may take */
     uint32_t text_bytes; /* OPEN: bytes that follow */

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Messages beyond which one sample is enough, and beyond which there are too many; those that should be between two. */
-enum { ONCE_FROM = 400, MOST = 20000, LEAST = 32, TICK_MS = 10 };
-static const int64_t longest_ns = 5000000; /* without tracing, of what lies between two samples */
+enum { LEAST = 32, TICK_MS = 10 };        /* messages between two samples, if they take: */
+static const double longest_ns = 5000000; /* when they are not traced */
 
 bool prony_calls_wanted(const struct prony_cell *cell)
 {
@@ -22,9 +21,20 @@ static bool interrupted(const struct prony_bout *bout)
     return bout->watch->interrupt != NULL && *bout->watch->interrupt != 0;
 }
 
-/* One sample, traced from its order to its answer. */
+/* Did all roles have a timed part, which says when to count? */
+static int check_parts(const struct prony_live *live, const struct prony_tracer *tracer, struct prony_error *error)
+{
+    const struct prony_cell *cell = live->cell;
+    const unsigned roles = cell->need.roles == 0 ? cell->workers : cell->need.roles;
+    for (unsigned i = 0; i < roles; i++)
+        if (tracer->slots[i].begun_ns == 0 || tracer->slots[i].ended_ns == 0)
+            return prony_fail(error, -ENOTSUP, "worker %u does not say when its timed part begins and ends", i);
+    return prony_tracer_check(tracer, error);
+}
+
+/* One sample, traced from its order to its answer. *messages: of one repetition. */
 static int take(struct prony_bout *bout, struct prony_live *live, struct prony_tracer *tracer, int64_t repeats,
-                struct prony_error *error)
+                int64_t *messages, struct prony_error *error)
 {
     const struct prony_order order = {.kind = PRONY_ORDER_COUNT, .repeats = repeats};
     const uint64_t until = prony_now_ns() + (uint64_t)bout->run->method.timeout_ns;
@@ -49,18 +59,8 @@ static int take(struct prony_bout *bout, struct prony_live *live, struct prony_t
         code = prony_client_take(&live->client, &answer, error);
     if (code == 0 && answer.error.code != 0)
         code = prony_fail(error, answer.error.code, "the traced sample failed: %.180s", answer.error.text);
-    return code;
-}
-
-/* Did all roles have a timed part, which says when to count? */
-static int check_parts(const struct prony_live *live, const struct prony_tracer *tracer, struct prony_error *error)
-{
-    const struct prony_cell *cell = live->cell;
-    const unsigned roles = cell->need.roles == 0 ? cell->workers : cell->need.roles;
-    for (unsigned i = 0; i < roles; i++)
-        if (tracer->slots[i].begun_ns == 0 || tracer->slots[i].ended_ns == 0)
-            return prony_fail(error, -ENOTSUP, "worker %u does not say when its timed part begins and ends", i);
-    return prony_tracer_check(tracer, error);
+    *messages = code == 0 ? answer.messages : 0;
+    return code == 0 ? check_parts(live, tracer, error) : code;
 }
 
 static double between(uint64_t first, uint64_t second, double messages)
@@ -91,37 +91,32 @@ static void take_over(struct prony_cell *cell, const struct prony_tally_calls *f
 }
 
 /* Repetitions beyond the first one, in the second sample. */
-static int64_t further(const struct prony_cell *cell)
+static int64_t further(const struct prony_cell *cell, int64_t messages)
 {
-    int64_t each = cell->need.messages, wanted = (LEAST + each - 1) / each;
-    int64_t fit = cell->calibrate_ns == 0 ? wanted : longest_ns / (int64_t)cell->calibrate_ns;
-    wanted = wanted < fit ? wanted : fit;
-    return wanted < 1 ? 1 : wanted;
+    double each_ns = (double)cell->calibrate_ns * (double)messages / (double)cell->need.messages;
+    int64_t wanted = (LEAST + messages - 1) / messages, fit = wanted;
+    if (each_ns * (double)wanted > longest_ns)
+        fit = (int64_t)(longest_ns / each_ns);
+    return fit < 1 ? 1 : fit;
 }
 
-/* What begins and ends a sample (a last answer, say) is in both of two samples, and in neither's difference. One with
- * very many messages hides it. */
+/* What begins and ends a sample (a last answer, say) is in both of two samples, and in neither's difference. */
 static int count(struct prony_bout *bout, struct prony_live *live, struct prony_tracer *tracer,
                  struct prony_error *error)
 {
     struct prony_cell *cell = live->cell;
     const size_t bytes = (cell->workers + 1u) * sizeof *tracer->tally;
     struct prony_tally_calls *first = calloc(1, bytes);
-    const int64_t more = further(cell);
-    int64_t messages = cell->need.messages;
-    int code =
-        first == NULL ? prony_fail(error, -ENOMEM, "no memory to count calls") : take(bout, live, tracer, 1, error);
-    if (code == 0)
-        code = check_parts(live, tracer, error);
-    if (code == 0 && messages < ONCE_FROM) {
+    int64_t messages, more = 0;
+    int code = first == NULL ? prony_fail(error, -ENOMEM, "no memory to count calls")
+                             : take(bout, live, tracer, 1, &messages, error);
+    if (code == 0) {
         memcpy(first, tracer->tally, bytes);
-        messages *= more;
-        code = take(bout, live, tracer, 1 + more, error);
-        if (code == 0)
-            code = check_parts(live, tracer, error);
+        more = further(cell, messages);
+        code = take(bout, live, tracer, 1 + more, &messages, error);
     }
     if (code == 0)
-        take_over(cell, first, tracer->tally, messages);
+        take_over(cell, first, tracer->tally, messages * more);
     free(first);
     return code;
 }
@@ -132,13 +127,10 @@ void prony_calls(struct prony_bout *bout, struct prony_live *live, uint64_t dead
     struct prony_error *error = &cell->calls_reason;
     const struct prony_slot *slots;
     struct prony_tracer tracer;
-    uint64_t begun = prony_now_ns();
+    uint64_t begun = prony_now_ns(), spent;
     int code = 0;
     if (deadline_ns != 0 && begun + PRONY_CALLS_NS > deadline_ns)
         code = prony_fail(error, -EDQUOT, "the budget was spent before system calls were counted");
-    else if (cell->need.messages > MOST)
-        code = prony_fail(error, -E2BIG, "one repetition has %lld messages: too many to trace each call (at most %d)",
-                          (long long)cell->need.messages, MOST);
     if (code == 0) {
         slots = prony_board_slots(live->client.arena.base);
         code = prony_tracer_begin(&tracer, live->client.pid, slots, cell->workers, error);
@@ -148,7 +140,8 @@ void prony_calls(struct prony_bout *bout, struct prony_live *live, uint64_t dead
         if (prony_tracer_end(&tracer, code != 0 && code != -ENOTSUP) != 0)
             prony_client_kill(&live->client);
     }
-    prony_journal_say(&bout->journal, "calls\t%u\t%lld\t%.3f\t%.3f\t%s", live->number, (long long)cell->called_messages,
-                      cell->calls.done, cell->calls.vain, error->text);
-    cell->spent_ns += prony_now_ns() - begun;
+    spent = prony_now_ns() - begun;
+    cell->spent_ns += spent;
+    prony_journal_say(&bout->journal, "calls\t%u\t%llu\t%lld\t%.3f\t%.3f\t%s", live->number, (unsigned long long)spent,
+                      (long long)cell->called_messages, cell->calls.done, cell->calls.vain, error->text);
 }

@@ -209,10 +209,35 @@ void prony_host_visit(struct prony_host *host, const struct prony_order *order, 
     prony_host_park(host);
 }
 
+/* Makes a repetition shorter, where the workload has a size that may still change: what `need` says holds for it. */
+static void shorten(struct prony_host *host, const char *items)
+{
+    const struct prony_board *board = (const struct prony_board *)(const void *)host->arena.base;
+    struct prony_params params;
+    struct prony_need need = {.items = 0};
+    if (host->workload->prepare != NULL || prony_params_copy(&params, &host->workload_params, NULL) != 0)
+        return;
+    if (prony_params_set(&params, "items", items, NULL) == 0 &&
+        host->workload->need(&params, host->setup.workers, &need, NULL) == 0 && need.bytes <= board->data.len &&
+        prony_params_set(&host->workload_params, "items", items, NULL) == 0)
+        host->need = need;
+    prony_params_free(&params);
+}
+
+/* Calls are counted one by one, by somebody who stops the worker at each: a few messages, and never very many. */
 void prony_host_count(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
 {
+    enum { FEW = 48, MOST = 20000 };
+    struct prony_error *error = &answer->error;
     struct sample sample;
-    if (prony_host_unpark(host, &answer->error) != 0 || take(host, order->repeats, false, &sample, &answer->error) != 0)
+    if (host->need.messages > FEW)
+        shorten(host, "24");
+    answer->messages = host->need.messages;
+    if (host->need.messages > MOST / order->repeats)
+        (void)prony_fail(error, -E2BIG, "one repetition has %lld messages, and at most %d are traced",
+                         (long long)host->need.messages, MOST);
+    if (error->code != 0 || prony_host_unpark(host, error) != 0 ||
+        take(host, order->repeats, false, &sample, error) != 0)
         return;
     answer->verified++;
     prony_host_park(host);

@@ -33,6 +33,7 @@ struct prony_answer {
     struct prony_error error;                            /* code 0: done; -ENOTSUP: cannot here; else failed */
     uint32_t samples, warm_samples, course, steady_from; /* course: enum prony_course */
     int64_t repeats, shortfall, reordered, verified;
+    int64_t messages; /* COUNT: of one repetition */
     uint64_t calibrate_ns;
     uint64_t samples_ns[PRONY_SAMPLES_MOST];
     uint64_t phases_ns[PRONY_PHASES]; /* medians */

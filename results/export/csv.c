@@ -1,5 +1,5 @@
 /* The report as CSV (RFC 4180): one row a cell, numbers in the units of report.json, empty where there is none. */
-#include "results/view.h"
+#include "results/messages.h"
 
 #include <errno.h>
 #include <math.h>
@@ -41,6 +41,23 @@ static void params_say(FILE *out, const json_t *params)
     free(text);
 }
 
+static void messages_say(FILE *out, const struct prony_view_cell *cell)
+{
+    struct prony_messages messages;
+    if (prony_messages_of(cell, &messages)) {
+        number_say(out, messages.rate);
+        number_say(out, messages.bytes_per_s);
+        number_say(out, messages.cpu_ns);
+        number_say(out, messages.switches);
+        number_say(out, messages.calls);
+        if (isfinite(messages.vain))
+            (void)fprintf(out, "%.10g", messages.vain);
+    } else {
+        (void)fputs(",,,,,", out);
+    }
+    (void)fputs("\r\n", out);
+}
+
 int prony_report_csv(const struct prony_report *report, FILE *out)
 {
     static const char *const points[] = {"p50", "p90", "p99", "p99.9", "p99.99", "max"};
@@ -51,7 +68,9 @@ int prony_report_csv(const struct prony_report *report, FILE *out)
     (void)fputs(
         "id,workload,engine,channel,workers,placement,params,status,reason,unit,items,visits,marked_visits,"
         "median_ns,ci95_low_ns,ci95_high_ns,rate,rate_low,rate_high,speedup,speedup_low,speedup_high,efficiency,"
-        "p50_ns,p90_ns,p99_ns,p99.9_ns,p99.99_ns,max_ns,verified\r\n",
+        "p50_ns,p90_ns,p99_ns,p99.9_ns,p99.99_ns,max_ns,verified,"
+        "messages_per_s,bytes_per_s,cpu_ns_per_message,switches_per_message,system_calls_per_message,"
+        "system_calls_in_vain_per_message\r\n",
         out);
     for (unsigned i = 0; i < view.count; i++) {
         const struct prony_view_cell *cell = &view.cell[i];
@@ -73,7 +92,8 @@ int prony_report_csv(const struct prony_report *report, FILE *out)
         number_say(out, cell->efficiency.value);
         for (size_t p = 0; p < 6; p++)
             number_say(out, prony_json_number(json_object_get(cell->json, "latency"), points[p]));
-        (void)fprintf(out, "%lld\r\n", (long long)json_integer_value(json_object_get(cell->json, "verified")));
+        number_say(out, prony_json_number(cell->json, "verified"));
+        messages_say(out, cell);
     }
     prony_view_free(&view);
     return ferror(out) ? -EIO : 0;

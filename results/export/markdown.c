@@ -1,5 +1,6 @@
 /* The report as Markdown: what a pull request or a wiki shows. */
 #include "results/beside.h"
+#include "results/messages.h"
 #include "results/roofline.h"
 
 #include <errno.h>
@@ -126,6 +127,7 @@ int prony_report_markdown(const struct prony_report *report, FILE *out)
             row_say(out, prony_view_at(&view, &view.group[g], c));
     }
     prony_markdown_beside(out, &view);
+    prony_markdown_messages(out, &view);
     tasks_say(&view, out);
     (void)fputs("\nTime is that of one repetition: the median over visits, with a distribution-free interval.\n", out);
     if (json_array_size(json_object_get(json_object_get(report->root, "plan"), "notes")) > 0)

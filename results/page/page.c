@@ -1,5 +1,6 @@
 /* report.html: one file that opens offline, on a phone and in the dark. */
 #include "results/page/page.h"
+#include "results/messages.h"
 #include "results/roofline.h"
 
 #include <errno.h>
@@ -237,6 +238,7 @@ int prony_report_page(const struct prony_report *report, const char *plots_folde
     prony_page_roofline(out, &view);
     plots_part(out, plots_folder, plots);
     prony_page_cells(out, &view);
+    prony_page_messages(out, &view);
     prony_page_task_times(out, &view);
     prony_page_profile(out, report, &view);
     prony_page_unmeasured(out, &view);

@@ -2,13 +2,17 @@
 #include "base/clock.h"
 #include "measure/tracer.h"
 
+#include <prony/plugin/channel.h>
+
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST = 32, TICK_MS = 10 };        /* messages between two samples, if they take: */
-static const double longest_ns = 5000000; /* when they are not traced */
+/* Messages between two samples, if their calls are not too many, and do not take too long when nobody traces them. */
+enum { LEAST = 32, CALLS_MOST = 200, TICK_MS = 10 };
+static const double longest_ns = 5000000;
 
 bool prony_calls_wanted(const struct prony_cell *cell)
 {
@@ -91,13 +95,25 @@ static void take_over(struct prony_cell *cell, const struct prony_tally_calls *f
 }
 
 /* Repetitions beyond the first one, in the second sample. */
-static int64_t further(const struct prony_cell *cell, int64_t messages)
+static int64_t further(const struct prony_cell *cell, const struct prony_tally_calls *first, int64_t messages)
 {
     double each_ns = (double)cell->calibrate_ns * (double)messages / (double)cell->need.messages;
-    int64_t wanted = (LEAST + messages - 1) / messages, fit = wanted;
-    if (each_ns * (double)wanted > longest_ns)
-        fit = (int64_t)(longest_ns / each_ns);
-    return fit < 1 ? 1 : fit;
+    double wanted = ceil((double)LEAST / (double)messages), calls = 1;
+    for (unsigned i = 0; i <= cell->workers; i++)
+        calls += (double)(first[i].done + first[i].vain);
+    wanted = fmin(wanted, fmin(CALLS_MOST / calls, each_ns > 0 ? longest_ns / each_ns : wanted));
+    return wanted < 1 ? 1 : (int64_t)wanted;
+}
+
+/* A message that was given up in a visit may still be on its way, with a number beyond those of a short sample. */
+static int drain(struct prony_bout *bout, struct prony_live *live, struct prony_error *error)
+{
+    const struct prony_order order = {.kind = PRONY_ORDER_COUNT, .repeats = 1};
+    static struct prony_answer ignored;
+    if ((live->cell->channel->head.caps & PRONY_CHANNEL_LOSSY) == 0)
+        return 0;
+    return prony_client_ask(&live->client, &order, NULL, &ignored, bout->run->method.timeout_ns, bout->watch->interrupt,
+                            error);
 }
 
 /* What begins and ends a sample (a last answer, say) is in both of two samples, and in neither's difference. */
@@ -112,7 +128,7 @@ static int count(struct prony_bout *bout, struct prony_live *live, struct prony_
                              : take(bout, live, tracer, 1, &messages, error);
     if (code == 0) {
         memcpy(first, tracer->tally, bytes);
-        more = further(cell, messages);
+        more = further(cell, first, messages);
         code = take(bout, live, tracer, 1 + more, &messages, error);
     }
     if (code == 0)
@@ -131,6 +147,8 @@ void prony_calls(struct prony_bout *bout, struct prony_live *live, uint64_t dead
     int code = 0;
     if (deadline_ns != 0 && begun + PRONY_CALLS_NS > deadline_ns)
         code = prony_fail(error, -EDQUOT, "the budget was spent before system calls were counted");
+    if (code == 0 && (code = drain(bout, live, error)) != 0)
+        prony_client_kill(&live->client);
     if (code == 0) {
         slots = prony_board_slots(live->client.arena.base);
         code = prony_tracer_begin(&tracer, live->client.pid, slots, cell->workers, error);

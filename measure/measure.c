@@ -161,6 +161,16 @@ static bool block(struct prony_bout *bout, struct group *group, unsigned *order,
     return true;
 }
 
+/* After all visits, of which none shall meet what it does; before any host is closed, which takes time. */
+static void count_calls(struct prony_bout *bout, struct group *group)
+{
+    for (unsigned i = 0; i < group->count && !must_stop(bout); i++) {
+        struct prony_live *live = &group->live[i];
+        if (live->client.pid != 0 && live->cell->visits_count != 0 && prony_calls_wanted(live->cell))
+            prony_calls(bout, live, group->end_ns);
+    }
+}
+
 static void finish(struct prony_bout *bout, struct group *group)
 {
     bool stopped = must_stop(bout);
@@ -168,8 +178,6 @@ static void finish(struct prony_bout *bout, struct group *group)
     for (unsigned i = 0; i < group->count; i++) {
         struct prony_live *live = &group->live[i];
         struct prony_cell *cell = live->cell;
-        if (live->client.pid != 0 && cell->visits_count != 0 && !stopped && prony_calls_wanted(cell))
-            prony_calls(bout, live, group->end_ns);
         prony_live_close(live);
         if (cell->outcome != PRONY_PENDING)
             continue;
@@ -222,6 +230,7 @@ static int measure_group(struct prony_bout *bout, struct group *group, struct pr
         return prony_fail(error, -ENOMEM, "no memory for the order of %u cells", group->count);
     while (any && block(bout, group, order, &any))
         ;
+    count_calls(bout, group);
     finish(bout, group);
     scale_group(bout, group);
     rerun_group(bout, group);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { WARM_LOOK = 4, REWARM = 1 }; /* look: at the course of the warm-up, after so many samples */
@@ -209,17 +210,19 @@ void prony_host_visit(struct prony_host *host, const struct prony_order *order, 
     prony_host_park(host);
 }
 
-/* Makes a repetition shorter, where the workload has a size that may still change: what `need` says holds for it. */
-static void shorten(struct prony_host *host, const char *items)
+/* Makes a repetition as short as the workload allows. */
+static void shorten(struct prony_host *host)
 {
     const struct prony_board *board = (const struct prony_board *)(const void *)host->arena.base;
     struct prony_params params;
     struct prony_need need = {.items = 0};
-    if (host->workload->prepare != NULL || prony_params_copy(&params, &host->workload_params, NULL) != 0)
+    char items[24];
+    (void)snprintf(items, sizeof items, "%lld", (long long)host->need.few);
+    if (host->need.few <= 0 || prony_params_copy(&params, &host->workload_params, NULL) != 0)
         return;
     if (prony_params_set(&params, "items", items, NULL) == 0 &&
         host->workload->need(&params, host->setup.workers, &need, NULL) == 0 && need.bytes <= board->data.len &&
-        prony_params_set(&host->workload_params, "items", items, NULL) == 0)
+        need.messages < host->need.messages && prony_params_set(&host->workload_params, "items", items, NULL) == 0)
         host->need = need;
     prony_params_free(&params);
 }
@@ -227,11 +230,10 @@ static void shorten(struct prony_host *host, const char *items)
 /* Calls are counted one by one, by somebody who stops the worker at each: a few messages, and never very many. */
 void prony_host_count(struct prony_host *host, const struct prony_order *order, struct prony_answer *answer)
 {
-    enum { FEW = 48, MOST = 20000 };
+    enum { MOST = 20000 };
     struct prony_error *error = &answer->error;
     struct sample sample;
-    if (host->need.messages > FEW)
-        shorten(host, "24");
+    shorten(host);
     answer->messages = host->need.messages;
     if (host->need.messages > MOST / order->repeats)
         (void)prony_fail(error, -E2BIG, "one repetition has %lld messages, and at most %d are traced",

@@ -64,7 +64,9 @@ static int burst_kernel(struct prony_worker *worker, const struct prony_task *ta
 static int burst_need(const struct prony_params *params, unsigned workers, struct prony_need *need,
                       struct prony_error *error)
 {
-    return wire_need(params, workers, 2, need, error);
+    int code = wire_need(params, workers, 2, need, error);
+    need->few = prony_param_int(params, "burst");
+    return code;
 }
 
 static void burst_task(const struct prony_bench *bench, struct prony_task *task)

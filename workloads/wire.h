@@ -31,7 +31,7 @@
 
 static const char *const wire_phases[] = {"touch", NULL};
 
-enum { WIRE_ANSWER = 8, WIRE_RESULT_LEFT = 0x77697265, WIRE_TOUCHES = 32 };
+enum { WIRE_ANSWER = 8, WIRE_RESULT_LEFT = 0x77697265, WIRE_TOUCHES = 32, WIRE_FEW = 8 };
 
 /* How long a receiver of a channel that loses waits before it looks whether the sender has ended, and a sender for an
  * answer before it takes it for lost. */
@@ -345,6 +345,7 @@ static inline int wire_need(const struct prony_params *params, unsigned workers,
     need->items = wire_items(params);
     need->message = (uint64_t)prony_param_int(params, "size");
     need->messages = need->items;
+    need->few = WIRE_FEW;
     need->operations = need->items * (int64_t)need->message;
     need->bytes = LINE_BYTES + all * wire_stride(params);
     need->roles = roles;

@@ -40,6 +40,8 @@ struct prony_need {
     int64_t messages;     /* messages of one repetition, both ways together, answers that are waited for not */
     int64_t flops;        /* floating-point operations of one repetition, all workers together; 0: none, or not known */
     int64_t moved;        /* bytes of data that a repetition must read or write at least, each once; 0: not known */
+    int64_t few; /* for its option `items`: the fewest with which its messages still have their share of answers,
+                             so that their system calls can be counted in a short sample; 0: leave items as they are */
 };
 
 /* One cell as a workload sees it. Lives in the host only. */

@@ -6,7 +6,7 @@
 #include "measure/live.h"
 
 /* What counting one cell takes, about. */
-enum { PRONY_CALLS_NS = 10000000 };
+enum { PRONY_CALLS_NS = 15000000 };
 
 /* Does the cell have messages whose calls can be counted? */
 bool prony_calls_wanted(const struct prony_cell *cell);

@@ -12,6 +12,7 @@ if(PRONY_VALGRIND_INCLUDE)
 endif()
 pkg_check_modules(ELFUTILS IMPORTED_TARGET libdw)               # measure/symbols.c, optional
 pkg_check_modules(URING IMPORTED_TARGET liburing>=2.2)         # channels/io-uring.c, optional
+pkg_check_modules(NETTLE IMPORTED_TARGET nettle>=3.4)           # parallel/key.c, optional
 pkg_check_modules(PAPI IMPORTED_TARGET papi)                   # counters, optional
 if(NOT PRONY_SANITIZE MATCHES "thread")
     find_package(OpenMP COMPONENTS C)                          # engines, optional; libgomp knows nothing of TSan

@@ -1,6 +1,8 @@
 /* Listeners and clients over unix sockets and loopback TCP. Unix sockets keep messages whole, as pipes do; for TCP see stream.c. */
 #include <prony/listener.h>
 
+#include "parallel/door.h"
+#include "parallel/key.h"
 #include "parallel/stream.h"
 #include "parallel/until.h"
 
@@ -82,6 +84,12 @@ static int read_address(const char *address, struct place *place, struct prony_e
 
 int prony_listener_open(struct prony_listener *listener, const char *address, struct prony_error *error)
 {
+    return prony_listener_open_keyed(listener, address, NULL, error);
+}
+
+int prony_listener_open_keyed(struct prony_listener *listener, const char *address, const struct prony_key *key,
+                              struct prony_error *error)
+{
     struct place place;
     int code = read_address(address, &place, error);
     *listener = (struct prony_listener){.fd = -1, .owner = getpid()};
@@ -99,13 +107,15 @@ int prony_listener_open(struct prony_listener *listener, const char *address, st
         (void)snprintf(listener->address, sizeof listener->address, "tcp:127.0.0.1:%u",
                        (unsigned)ntohs(place.as.in.sin_port));
     }
+    if (code == 0 && key != NULL)
+        code = prony_door_open(listener->fd, key, &listener->door, &listener->fd, error);
     if (code != 0)
         prony_listener_close(listener);
     return code;
 }
 
-/* Makes a connection of it, unless the other side is another user's: -EACCES. TCP sends what it has at once. */
-static int admit(int fd, struct prony_connection *connection)
+/* TCP sends what it has at once. */
+int prony_listener_admit(int fd, struct prony_connection *connection)
 {
     struct ucred peer;
     int domain;
@@ -125,6 +135,8 @@ int prony_listener_accept(struct prony_listener *listener, struct prony_connecti
 {
     const uint64_t end = until_ns(timeout_ns);
     int code, got;
+    if (listener->door != NULL)
+        return prony_door_accept(listener->door, connection, timeout_ns);
     while ((got = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC)) < 0) {
         if (errno == EINTR || errno == ECONNABORTED)
             continue;
@@ -133,7 +145,7 @@ int prony_listener_accept(struct prony_listener *listener, struct prony_connecti
         if ((code = prony_pipe_poll(listener->fd, left_ns(end))) != 0) /* another may have taken it: then again */
             return code;
     }
-    if ((code = admit(got, connection)) != 0)
+    if ((code = prony_listener_admit(got, connection)) != 0)
         (void)close(got);
     return code;
 }
@@ -142,6 +154,9 @@ void prony_listener_close(struct prony_listener *listener)
 {
     if (listener->fd >= 0)
         (void)close(listener->fd);
+    if (listener->door != NULL)
+        prony_door_close(listener->door);
+    listener->door = NULL;
     if (listener->fd >= 0 && listener->owner == getpid() && strncmp(listener->address, "unix:", 5) == 0 &&
         listener->address[5] != '@')
         (void)unlink(listener->address + 5);
@@ -167,10 +182,35 @@ static int reach(int fd, const struct place *place, uint64_t end)
     }
 }
 
+/* Proves the key to a listener that was reached; it is one that does not ask for it if it takes too long. */
+static int prove(int fd, const struct prony_key *key, uint64_t end, struct prony_error *error)
+{
+    struct prony_secret secret;
+    uint64_t ask_end;
+    int code = prony_secret_keep(&secret, key, error);
+    if (code != 0)
+        return code;
+    ask_end = until_ns(secret.answer_ns);
+    code = prony_secret_prove(fd, &secret, end != 0 && end < ask_end ? end : ask_end);
+    prony_secret_wipe(&secret);
+    if (code == -EACCES)
+        return prony_fail(error, code, "the listener has not the same key");
+    if (code == -ETIMEDOUT)
+        return prony_fail(error, code, "the listener did not ask for the key in time");
+    return code == 0 ? 0 : prony_fail(error, code, "the listener went away: %s", strerrordesc_np(-code));
+}
+
 int prony_connect(const char *address, struct prony_connection *connection, int64_t timeout_ns,
                   struct prony_error *error)
 {
+    return prony_connect_keyed(address, NULL, connection, timeout_ns, error);
+}
+
+int prony_connect_keyed(const char *address, const struct prony_key *key, struct prony_connection *connection,
+                        int64_t timeout_ns, struct prony_error *error)
+{
     const uint64_t end = until_ns(timeout_ns);
+    struct prony_error why = {0, ""};
     struct place place;
     int code = read_address(address, &place, error), got;
     if (code != 0)
@@ -178,11 +218,14 @@ int prony_connect(const char *address, struct prony_connection *connection, int6
     got = socket(place.as.any.sa_family, place.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     code = got < 0 ? -errno : reach(got, &place, end);
     if (code == 0)
-        code = admit(got, connection);
+        code = prony_listener_admit(got, connection);
+    if (code == 0 && key != NULL)
+        code = prove(got, key, end, &why);
     if (code != 0) {
         if (got >= 0)
             (void)close(got);
-        return prony_fail(error, code, "cannot connect to %s: %s", address, strerrordesc_np(-code));
+        return prony_fail(error, code, "cannot connect to %s: %s", address,
+                          why.text[0] != '\0' ? why.text : strerrordesc_np(-code));
     }
     return 0;
 }

@@ -21,6 +21,7 @@ needs=(
     "libpapi-dev:hardware counters (counters/)"
     "libdw-dev:names of functions in profiles (measure/symbols.c)"
     "libjansson-dev:reads and writes JSON (results/)"
+    "nettle-dev:keys of listeners (parallel/key.c, optional)"
     "libgsl-dev:distributions and fits (stats/)"
     "liburing-dev:the channel io-uring (channels/io-uring.c, optional)"
     "libzmq3-dev:the channel zeromq (channels/zeromq.c, optional)"

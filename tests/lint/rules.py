@@ -32,6 +32,7 @@ FOREIGN = {
     r"omp\.h$": ("engines/openmp.c", "scripts/bench/"), # the second: a peer to measure against
     r"zmq\.h$": ("channels/zeromq.c", "scripts/bench/"),
     r"liburing": ("channels/io-uring.c", "scripts/bench/"),
+    r"nettle/": "parallel/key.c",
     r"tbb/": "engines/tbb.cpp",
     r"uv\.h$": "engines/libuv.c",
     r"glib\.h$": "engines/glib.c",

@@ -65,20 +65,38 @@ static int outcome(struct prony_barrier *barrier, uint32_t meeting, uint32_t num
 
 int prony_barrier_wait(struct prony_barrier *barrier, int64_t timeout_ns)
 {
+    return prony_barrier_wait_action(barrier, NULL, NULL, timeout_ns);
+}
+
+/* All are there. With the mutex held: others leave when they have it in turn. */
+static int meet(struct prony_barrier *barrier, int (*action)(void *context), void *context)
+{
+    const int code = action != NULL ? action(context) : 0;
+    if (code < 0)
+        break_up(barrier);
+    else
+        end_meeting(barrier, 0);
+    return code < 0 ? code : 0;
+}
+
+int prony_barrier_wait_action(struct prony_barrier *barrier, int (*action)(void *context), void *context,
+                              int64_t timeout_ns)
+{
     const uint64_t end = until_ns(timeout_ns);
     struct prony_timeline *timeline = prony_timeline_self;
     uint32_t meeting, number;
-    int code;
+    int code, last;
     enter(barrier);
     meeting = barrier->meetings;
     number = barrier->waiting;
     code = barrier->broken ? -ECANCELED : (int)number;
-    if (code >= 0 && number + 1 == barrier->parties)
-        end_meeting(barrier, 0);
+    last = code >= 0 && number + 1 == barrier->parties;
+    if (last)
+        code = (code = meet(barrier, action, context)) < 0 ? code : (int)number;
     else if (code >= 0)
         __atomic_store_n(&barrier->waiting, number + 1, __ATOMIC_RELAXED);
     leave(barrier);
-    if (code < 0 || number + 1 == barrier->parties)
+    if (code < 0 || last)
         return code;
     prony_timeline_mark(timeline, PRONY_NOTE_WAIT, PRONY_ON_PEERS);
     look_for_change(&barrier->meetings, meeting);

@@ -265,6 +265,8 @@ int prony_group_cancel(struct prony_group *group, uint64_t handle, int stop)
     bool stopped;
     if (record == NULL)
         return -ENOENT;
+    if (record->over)
+        return record->outcome.status == -ECANCELED ? 0 : -EALREADY;
     stopped = prony_group_stop(group, record, -ECANCELED, stop != 0 ? PRONY_STOP_RUNNING : PRONY_STOP_WAITING);
     prony_group_advance(group);
     return stopped ? 0 : -EALREADY;

@@ -170,6 +170,23 @@ int prony_condition_wait(struct prony_condition *condition, struct prony_rlock *
     return again != 0 ? again : code;
 }
 
+int prony_condition_wait_for(struct prony_condition *condition, struct prony_rlock *lock, int (*holds)(void *context),
+                             void *context, int64_t timeout_ns)
+{
+    const uint64_t end = until_ns(timeout_ns);
+    int code = is_mine(lock) ? 0 : -EPERM, died = 0;
+    while (code == 0 && !holds(context)) {
+        code = prony_condition_wait(condition, lock, left_ns(end));
+        if (code == -EOWNERDEAD) {
+            died = code;
+            code = 0;
+        }
+    }
+    if (code == -ETIMEDOUT && holds(context)) /* it came about while the lock was waited for */
+        code = 0;
+    return code != 0 ? code : died;
+}
+
 int prony_condition_notify(struct prony_condition *condition, struct prony_rlock *lock, uint32_t n)
 {
     if (!is_mine(lock))

@@ -70,8 +70,10 @@ void prony_lock_acquire(struct prony_lock *lock)
     (void)prony_lock_acquire_for(lock, -1);
 }
 
-void prony_lock_release(struct prony_lock *lock)
+int prony_lock_release(struct prony_lock *lock)
 {
-    if (__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)
+    const uint32_t word = __atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE);
+    if (word == 2)
         prony_futex_wake(&lock->word, 1);
+    return word != 0 ? 0 : -EPERM;
 }

@@ -88,7 +88,7 @@ int prony_group_outcome(struct prony_group *group, uint64_t handle, struct prony
 int prony_group_then(struct prony_group *group, uint64_t handle, prony_over_fn *done, prony_over_fn *failed,
                      void *context);
 /* Takes back a task that has not begun; `stop`: also kills a process that runs it. Of a map: what has not begun.
- * -EALREADY: too late, at least for a part. */
+ * 0, also when it was cancelled before; -EALREADY: too late, at least for a part. */
 int prony_group_cancel(struct prony_group *group, uint64_t handle, int stop);
 /* The handle ends; the task does not. */
 int prony_group_forget(struct prony_group *group, uint64_t handle);

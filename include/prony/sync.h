@@ -25,7 +25,8 @@ struct prony_lock {
 void prony_lock_acquire(struct prony_lock *lock);
 /* 0 or -ETIMEDOUT. timeout_ns < 0: no limit; 0: a try. */
 int prony_lock_acquire_for(struct prony_lock *lock, int64_t timeout_ns);
-void prony_lock_release(struct prony_lock *lock);
+/* 0 or -EPERM: nobody held it. */
+int prony_lock_release(struct prony_lock *lock);
 
 /* A lock that knows its holder: a robust mutex of the C library, which the kernel opens when the holder's thread ends. */
 struct prony_mutex {
@@ -79,6 +80,9 @@ struct prony_condition {
  * -EOWNERDEAD: as 0, and a holder died meanwhile. Call it in a loop that looks at what is waited for: a wake-up may be
  * one too many, never one too few. */
 int prony_condition_wait(struct prony_condition *condition, struct prony_rlock *lock, int64_t timeout_ns);
+/* The same in that loop: returns when holds(context) is not 0, which is asked with the lock held, or at -ETIMEDOUT. */
+int prony_condition_wait_for(struct prony_condition *condition, struct prony_rlock *lock, int (*holds)(void *context),
+                             void *context, int64_t timeout_ns);
 /* Lets n waiters go, or all with UINT32_MAX. 0 or -EPERM. */
 int prony_condition_notify(struct prony_condition *condition, struct prony_rlock *lock, uint32_t n);
 
@@ -95,6 +99,10 @@ int prony_barrier_init(struct prony_barrier *barrier, uint32_t parties);
 /* The caller's number in this meeting, 0 .. parties - 1, in order of arrival; -ETIMEDOUT: it did not come about in time
  * and is broken; -ECANCELED: broken by another, or reset while it was waited for. */
 int prony_barrier_wait(struct prony_barrier *barrier, int64_t timeout_ns);
+/* The same; who comes last runs action(context) before anybody goes on. Below 0: it failed, the barrier is broken, and who
+ * ran it gets that code. It must not use the barrier; if its process dies in it, the barrier is broken too. */
+int prony_barrier_wait_action(struct prony_barrier *barrier, int (*action)(void *context), void *context,
+                              int64_t timeout_ns);
 void prony_barrier_abort(struct prony_barrier *barrier);
 void prony_barrier_reset(struct prony_barrier *barrier);
 int prony_barrier_is_broken(const struct prony_barrier *barrier);

@@ -303,7 +303,7 @@ static void cancel_takes_back_what_has_not_begun(void **state)
         handles[i] = submit(&cell, MARK, 10 + i, NULL);
     for (unsigned i = 0; i < 300; i += 3) {
         assert_int_equal(prony_group_cancel(cell.group, handles[i], 0), 0);
-        assert_int_equal(prony_group_cancel(cell.group, handles[i], 0), -EALREADY);
+        assert_int_equal(prony_group_cancel(cell.group, handles[i], 0), 0); /* again is harmless */
         assert_int_equal(status_of(&cell, handles[i]), -ECANCELED);
     }
     assert_int_equal(prony_group_cancel(cell.group, held[0], 0), -EALREADY);

@@ -87,10 +87,27 @@ static int leave_one_behind(const struct prony_birth *birth)
     return 0;
 }
 
+static int try_to_have_children(const struct prony_birth *birth)
+{
+    struct prony_start start = {*(const unsigned char *)birth->arg, "code", {NULL, 0, NULL, 0}, 0, NULL};
+    struct prony_process process;
+    struct prony_error error = {0, ""};
+    if (!prony_process_current()->daemon || prony_process_start(&process, &start, &error) != -EPERM)
+        return 1;
+    start.daemon = 1;
+    return prony_process_start(&process, &start, &error) == -EPERM && strstr(error.text, "daemon") != NULL ? 0 : 2;
+}
+
 static const struct prony_entry entries[] = {
-    {"code", give_code},         {"die", die_of},    {"stay", stay},
-    {"marked", say_marked},      {"fds", count_fds}, {"work", work_in_arena},
-    {"leave", leave_one_behind}, {NULL, NULL},
+    {"code", give_code},
+    {"die", die_of},
+    {"stay", stay},
+    {"marked", say_marked},
+    {"fds", count_fds},
+    {"work", work_in_arena},
+    {"leave", leave_one_behind},
+    {"have", try_to_have_children},
+    {NULL, NULL},
 };
 
 static void start(struct prony_process *process, unsigned method, const char *entry, const struct prony_birth *birth)
@@ -254,6 +271,21 @@ static void daemons_end_with_their_parent(void **state)
     }
 }
 
+/* As in Python: its own end would leave them behind. */
+static void daemons_have_no_children(void **state)
+{
+    (void)state;
+    for (unsigned char method = 0; method < METHODS; method++) {
+        const struct prony_start wish = {method, "have", {&method, 1, NULL, 0}, 1, NULL};
+        struct prony_process process;
+        struct prony_error error = {0, ""};
+        assert_int_equal(prony_process_start(&process, &wish, &error), 0);
+        assert_int_equal(prony_process_join(&process, LONG_NS), 0);
+        assert_int_equal(process.exit_code, 0);
+        assert_int_equal(prony_process_close(&process), 0);
+    }
+}
+
 static int parent_of(int pid)
 {
     char path[64], text[256] = "", *end;
@@ -310,6 +342,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(clean_images_have_what_was_given),
         cmocka_unit_test(they_share_an_arena),
         cmocka_unit_test(daemons_end_with_their_parent),
+        cmocka_unit_test(daemons_have_no_children),
         cmocka_unit_test(a_dead_server_is_replaced),
         cmocka_unit_test(what_cannot_be),
     };

@@ -1,4 +1,4 @@
-/* Locks, semaphore, event, condition, barrier: what Python's documentation says of each, by threads and by processes. */
+/* Locks, semaphore, event, condition: what Python's documentation says of each, by threads and by processes. */
 #include <prony/sync.h>
 
 #include "base/clock.h"
@@ -14,7 +14,6 @@ struct shared {
     struct prony_semaphore semaphore, other;
     struct prony_event event, ready;
     struct prony_condition condition;
-    struct prony_barrier barrier;
     uint64_t sum;
     uint32_t inside, most, numbers;
 };
@@ -108,8 +107,7 @@ static void locks_know_their_holder(void **state)
 
 static void *release_plain(void *memory)
 {
-    prony_lock_release(memory);
-    return NULL;
+    return prony_lock_release(memory) == 0 ? NULL : DISCONTENT;
 }
 
 static void anyone_releases_a_plain_lock(void **state)
@@ -124,7 +122,9 @@ static void anyone_releases_a_plain_lock(void **state)
         else
             assert_int_equal(status_of(process_of(release_plain, lock)), 0);
     }
+    assert_int_equal(prony_lock_release(lock), -EPERM); /* once too often */
     assert_int_equal(prony_lock_acquire_for(lock, 0), 0);
+    assert_int_equal(prony_lock_acquire_for(lock, 0), -ETIMEDOUT);
     (void)munmap(lock, sizeof *lock);
 }
 
@@ -403,106 +403,51 @@ static void condition_needs_the_lock(void **state)
     drop(shared);
 }
 
-/* Nobody is in meeting k + 1 before all are in meeting k, and every number is given once a meeting. */
-static void *meet(void *memory)
+static int is_some(void *memory)
+{
+    const struct shared *shared = memory;
+    return shared->sum != 0;
+}
+
+static void *wait_for_some(void *memory)
 {
     struct shared *shared = memory;
-    for (unsigned i = 0; i < 500; i++) {
-        int number;
-        __atomic_fetch_add(&shared->sum, 1, __ATOMIC_SEQ_CST);
-        number = prony_barrier_wait(&shared->barrier, LONG_NS);
-        if (number < 0 || number >= MEMBERS || __atomic_load_n(&shared->sum, __ATOMIC_SEQ_CST) < (i + 1) * MEMBERS)
-            return DISCONTENT;
-        __atomic_fetch_add(&shared->numbers, 1u << 8 * number, __ATOMIC_SEQ_CST);
-        if (prony_barrier_wait(&shared->barrier, -1) < 0 ||
-            __atomic_load_n(&shared->numbers, __ATOMIC_SEQ_CST) != 0x010101u * (i % 200 + 1))
-            return DISCONTENT;
-        if (prony_barrier_wait(&shared->barrier, -1) == 0 && i % 200 == 199)
-            __atomic_store_n(&shared->numbers, 0, __ATOMIC_SEQ_CST);
-        if (prony_barrier_wait(&shared->barrier, -1) < 0)
-            return DISCONTENT;
-    }
-    return NULL;
+    void *said = NULL;
+    if (prony_rlock_acquire(&shared->lock, -1) != 0)
+        return DISCONTENT;
+    shared->inside++;
+    if (prony_condition_wait_for(&shared->condition, &shared->lock, is_some, shared, LONG_NS) != 0 || shared->sum == 0)
+        said = DISCONTENT;
+    shared->sum--;
+    shared->inside--;
+    return prony_rlock_release(&shared->lock) == 0 ? said : DISCONTENT;
 }
 
-static void barrier_holds_until_all_are_there(void **state)
-{
-    struct shared *shared = make();
-    (void)state;
-    assert_int_equal(prony_barrier_init(&shared->barrier, 0), -EINVAL);
-    assert_int_equal(prony_barrier_init(&shared->barrier, MEMBERS), 0);
-    by_threads(meet, shared);
-    shared->sum = shared->numbers = 0;
-    by_processes(meet, shared);
-    assert_int_equal(prony_barrier_waiting(&shared->barrier), 0);
-    assert_false(prony_barrier_is_broken(&shared->barrier));
-    assert_int_equal(prony_barrier_init(&shared->barrier, 1), 0);
-    assert_int_equal(prony_barrier_wait(&shared->barrier, 0), 0);
-    drop(shared);
-}
-
-static void *wait_for_break(void *memory)
-{
-    struct shared *shared = memory;
-    return prony_barrier_wait(&shared->barrier, LONG_NS) == -ECANCELED ? NULL : DISCONTENT;
-}
-
-static pid_t one_waits(struct shared *shared)
-{
-    pid_t pid = process_of(wait_for_break, shared);
-    for (unsigned i = 0; prony_barrier_waiting(&shared->barrier) == 0; i++) {
-        assert_true(i < 20000);
-        (void)usleep(1000);
-    }
-    return pid;
-}
-
-static void barrier_breaks_and_is_made_new(void **state)
+static void wait_for_asks_again(void **state)
 {
     struct shared *shared = make();
     pid_t pid;
     (void)state;
-    assert_int_equal(prony_barrier_init(&shared->barrier, MEMBERS), 0);
-    pid = one_waits(shared);
-    assert_int_equal(prony_barrier_wait(&shared->barrier, 5 * MS), -ETIMEDOUT);
+    assert_int_equal(prony_condition_wait_for(&shared->condition, &shared->lock, is_some, shared, 0), -EPERM);
+    assert_int_equal(prony_rlock_acquire(&shared->lock, -1), 0);
+    assert_int_equal(prony_condition_wait_for(&shared->condition, &shared->lock, is_some, shared, 0), -ETIMEDOUT);
+    assert_int_equal(prony_condition_wait_for(&shared->condition, &shared->lock, is_some, shared, 5 * MS), -ETIMEDOUT);
+    shared->sum = 1;
+    assert_int_equal(prony_condition_wait_for(&shared->condition, &shared->lock, is_some, shared, 0), 0);
+    shared->sum = 0;
+    assert_int_equal(prony_rlock_release(&shared->lock), 0);
+    pid = process_of(wait_for_some, shared);
+    expect_inside(shared, 1);
+    for (unsigned i = 0; i < 4; i++) { /* the last notice has something to tell */
+        assert_int_equal(prony_rlock_acquire(&shared->lock, -1), 0);
+        shared->sum = i == 3;
+        assert_int_equal(shared->inside, 1);
+        assert_int_equal(prony_condition_notify(&shared->condition, &shared->lock, 1), 0);
+        assert_int_equal(prony_rlock_release(&shared->lock), 0);
+        (void)usleep(2000);
+    }
     assert_int_equal(status_of(pid), 0);
-    assert_true(prony_barrier_is_broken(&shared->barrier));
-    assert_int_equal(prony_barrier_wait(&shared->barrier, -1), -ECANCELED);
-    prony_barrier_reset(&shared->barrier);
-    assert_false(prony_barrier_is_broken(&shared->barrier));
-    pid = one_waits(shared);
-    prony_barrier_reset(&shared->barrier); /* those who wait are told; the barrier is whole */
-    assert_int_equal(status_of(pid), 0);
-    assert_false(prony_barrier_is_broken(&shared->barrier));
-    pid = one_waits(shared);
-    prony_barrier_abort(&shared->barrier);
-    assert_int_equal(status_of(pid), 0);
-    assert_true(prony_barrier_is_broken(&shared->barrier));
-    assert_int_equal(prony_barrier_wait(&shared->barrier, -1), -ECANCELED);
-    prony_barrier_reset(&shared->barrier);
-    shared->sum = shared->numbers = 0;
-    by_threads(meet, shared);
-    drop(shared);
-}
-
-static void *die_in_the_barrier(void *memory)
-{
-    struct shared *shared = memory;
-    (void)prony_mutex_acquire(&shared->barrier.mutex, -1);
-    (void)raise(SIGKILL);
-    return DISCONTENT;
-}
-
-static void a_death_inside_breaks_the_barrier(void **state)
-{
-    struct shared *shared = make();
-    pid_t waiter;
-    (void)state;
-    assert_int_equal(prony_barrier_init(&shared->barrier, MEMBERS), 0);
-    waiter = one_waits(shared);
-    assert_int_equal(WTERMSIG(status_of(process_of(die_in_the_barrier, shared))), SIGKILL);
-    assert_int_equal(status_of(waiter), 0);
-    assert_true(prony_barrier_is_broken(&shared->barrier));
+    assert_int_equal(shared->sum, 0);
     drop(shared);
 }
 
@@ -521,9 +466,7 @@ int main(void)
         cmocka_unit_test(a_short_set_is_seen),
         cmocka_unit_test(condition_lets_waiters_go),
         cmocka_unit_test(condition_needs_the_lock),
-        cmocka_unit_test(barrier_holds_until_all_are_there),
-        cmocka_unit_test(barrier_breaks_and_is_made_new),
-        cmocka_unit_test(a_death_inside_breaks_the_barrier),
+        cmocka_unit_test(wait_for_asks_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,8 +83,16 @@ struct prony_body {
     uint64_t head;           /* of its inbox */
     uint64_t known, fetched; /* entries before them are there; have had the lines fetched that their tasks need */
     struct prony_theft theft;
-    uint64_t run; /* desk->run, as it was when last written or seen here */
+    uint64_t run;     /* desk->run, as it was when last written or seen here */
+    const char *deep; /* where its stack is nearly used up; NULL: not asked yet */
 };
+
+/* Chunks when nobody says: sixteen a worker, but no single items where there are more than four a worker. */
+static inline int64_t prony_chunk_auto(int64_t items, int64_t workers)
+{
+    const int64_t chunk = (items - 1) / (16 * workers) + 1;
+    return chunk == 1 && items > 4 * workers ? 2 : chunk;
+}
 
 /* What pool and executor differ in. */
 struct prony_trade {

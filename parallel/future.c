@@ -69,6 +69,23 @@ static bool end_unmarked(struct prony_future *future, uint32_t ticket, int statu
                                        __ATOMIC_RELAXED);
 }
 
+/* Is the stack nearly used up? An eighth is kept for what kernels call. A stack of which nothing is known is never deep. */
+static bool is_deep(struct prony_body *me)
+{
+    pthread_attr_t attr;
+    void *low;
+    size_t bytes;
+    if (me->deep == NULL) {
+        me->deep = (const char *)1;
+        if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+            if (pthread_attr_getstack(&attr, &low, &bytes) == 0)
+                me->deep = (const char *)low + bytes / 8;
+            (void)pthread_attr_destroy(&attr);
+        }
+    }
+    return (const char *)__builtin_frame_address(0) < me->deep;
+}
+
 void prony_future_run(struct prony_body *me, const struct prony_task *task)
 {
     struct prony_future *future = prony_at(&me->worker, task->future);
@@ -81,7 +98,7 @@ void prony_future_run(struct prony_body *me, const struct prony_task *task)
     int status;
     if (timed)
         future->begun_ns = prony_now_ns();
-    status = prony_task_run(&me->worker, task);
+    status = outer != 0 && is_deep(me) ? -ENOMEM : prony_task_run(&me->worker, task);
     me->worker.top = top;
     if (timed)
         future->done_ns = future->ended_ns = prony_now_ns();

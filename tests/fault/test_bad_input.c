@@ -4,7 +4,8 @@
 
 #include <sys/resource.h>
 
-enum { DEEP = COUNT + 1, CAREFUL, ENDLESS };
+enum { DEEP = COUNT + 1, CAREFUL, BROAD, ENDLESS };
+enum { FRAME = 32768, DEEPEST = ITEMS - 100 };
 
 /* A task with one kid of the same kind, and so on: with `bottom`, until that many; else without end. */
 static int descend(struct prony_worker *worker, const struct prony_task *task, uint16_t kernel, int64_t bottom)
@@ -38,6 +39,30 @@ static int careful(struct prony_worker *worker, const struct prony_task *task)
     return descend(worker, task, CAREFUL, 50);
 }
 
+/* As CAREFUL, with so much on the stack that it ends before the scratch does. */
+static int broad(struct prony_worker *worker, const struct prony_task *task)
+{
+    volatile unsigned char room[FRAME];
+    int32_t *marks = prony_at(worker, task->out.off);
+    const struct prony_future *its;
+    struct prony_task kid = *task;
+    int code = -ENOBUFS;
+    if (task->lo >= DEEPEST)
+        return code;
+    room[FRAME / 2] = 1;
+    kid.lo = task->lo + 1;
+    kid.future = prony_worker_push(worker, sizeof *its);
+    if (kid.future != 0 && (code = worker->ops->spawn(worker, &kid)) == 0 &&
+        (code = worker->ops->join(worker, &kid, 1)) == 0) {
+        its = prony_at(worker, kid.future);
+        code = its->status;
+    }
+    marks[task->lo] = room[FRAME / 2];
+    if (kid.future != 0)
+        prony_worker_pop(worker, sizeof *its);
+    return code;
+}
+
 /* More stack than there is, where the argument says so. */
 static int endless(struct prony_worker *worker, const struct prony_task *task)
 {
@@ -48,7 +73,7 @@ static int endless(struct prony_worker *worker, const struct prony_task *task)
 }
 
 static const struct prony_kernel kernels[] = {
-    {"count", count}, {"deep", deep}, {"careful", careful}, {"endless", endless}, {NULL, NULL},
+    {"count", count}, {"deep", deep}, {"careful", careful}, {"broad", broad}, {"endless", endless}, {NULL, NULL},
 };
 
 static int numbers_of_workers(struct cell *cell)
@@ -133,6 +158,32 @@ static int recursion(struct cell *cell)
     return stop(cell);
 }
 
+/* Kids that need more stack than there is: the one that does not fit fails, and so on up to the task itself. */
+static int recursion_on_the_stack(struct cell *cell)
+{
+    const struct rlimit small = {4 << 20, RLIM_INFINITY};
+    if (!has(cell, PRONY_CAP_NEST))
+        return SKIPPED;
+    if (is_processes(cell)) /* of a thread it is the program's at its start */
+        CHECK(setrlimit(RLIMIT_STACK, &small) == 0);
+    begin(cell);
+    for (unsigned round = 0; round < 3; round++) {
+        struct prony_task task = task_of(cell, BROAD, 0);
+        unsigned depth = 0;
+        memset(counts(cell), 0, ITEMS * sizeof(int32_t));
+        task.lo = 0;
+        CHECK(run(cell, &task, 1) == 0);
+        CHECK(future_of(cell, 0)->status == -ENOMEM);
+        while (depth < ITEMS && counts(cell)[depth] != 0)
+            depth++;
+        CHECK(depth > 1 && depth < DEEPEST);
+        for (unsigned i = depth; i < ITEMS; i++)
+            CHECK(counts(cell)[i] == 0);
+    }
+    works(cell);
+    return stop(cell);
+}
+
 /* A process that runs out of stack fails its task and no other. A thread would take the program with it: not tried. */
 static int stacks(struct cell *cell)
 {
@@ -178,6 +229,7 @@ int main(int argc, char **argv)
         {"chunks", chunks},
         {"payloads", payloads},
         {"recursion", recursion},
+        {"recursion_on_the_stack", recursion_on_the_stack},
         {"stacks", stacks},
         {"no_memory_for_the_arena", no_memory_for_the_arena},
     };

@@ -66,29 +66,31 @@ class Hosts(unittest.TestCase):
         return {cell["params"]["misbehave.way"]: cell for cell in report["cells"] if cell["engine"] == engine}
 
     def test_what_a_broken_kernel_costs(self):
-        report, done = self.run_cells("-e", "serial,thread", "-n", "1", "-p", "way=not,fail,wrong,segv,exit,kill-host,prepare",
+        report, done = self.run_cells("-e", "serial,thread", "-n", "1", "-p", "way=not,fail,wrong,segv,deep,exit,kill-host,prepare",
                                       code=3)
         for engine in ("serial", "thread"):
             cells = self.by_way(report, engine)
             self.assertEqual(cells["not"]["status"], "ok")
             self.assertGreater(cells["not"]["verified"], 0)
-            for way in ("fail", "wrong", "segv", "exit", "kill-host", "prepare"):
+            for way in ("fail", "wrong", "segv", "deep", "exit", "kill-host", "prepare"):
                 self.assertEqual(cells[way]["status"], "failed", way)
             self.assertIn("Input/output error", cells["fail"]["reason"])
             self.assertIn("item 5 is 16, not 15", cells["wrong"]["reason"])
-            self.assertIn("SIGSEGV", cells["segv"]["reason"])
+            for way in ("segv", "deep"):
+                self.assertIn("SIGSEGV", cells[way]["reason"])
             self.assertIn("exited with code 7", cells["exit"]["reason"])
             self.assertIn("SIGKILL", cells["kill-host"]["reason"])
             self.assertIn("on purpose", cells["prepare"]["reason"])
 
     def test_a_process_worker_that_dies_does_not_take_its_host(self):
-        report, done = self.run_cells("-e", "fork,futures-process", "-n", "2", "-p", "way=not,segv", code=3)
+        report, done = self.run_cells("-e", "fork,futures-process", "-n", "2", "-p", "way=not,segv,deep", code=3)
         for engine in ("fork", "futures-process"):
             cells = self.by_way(report, engine)
             self.assertEqual(cells["not"]["status"], "ok")
-            self.assertEqual(cells["segv"]["status"], "failed")
-            self.assertIn("SIGSEGV", cells["segv"]["reason"])
-            self.assertNotIn("cell host", cells["segv"]["reason"])
+            for way in ("segv", "deep"):
+                self.assertEqual(cells[way]["status"], "failed")
+                self.assertIn("SIGSEGV", cells[way]["reason"])
+                self.assertNotIn("cell host", cells[way]["reason"])
 
     def test_a_kernel_that_hangs_is_ended_by_the_timeout(self):
         for limit in ("1s", "10s", "60s"):  # those that do not hang may be held up on a busy machine

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const ways[] = {"not", "fail", "wrong", "segv", "exit", "hang", "kill-host", "prepare", NULL};
-enum { NOT, FAIL, WRONG, SEGV, EXIT, HANG, KILL_HOST, PREPARE };
+static const char *const ways[] = {"not",  "fail",      "wrong",   "segv", "exit",
+                                   "hang", "kill-host", "prepare", "deep", NULL};
+enum { NOT, FAIL, WRONG, SEGV, EXIT, HANG, KILL_HOST, PREPARE, TOO_DEEP };
 
 static const struct prony_option options[] = {
     {"items", PRONY_INT, "100", 1, 1e6, NULL, "numbers to be written"},
@@ -16,6 +17,14 @@ static const struct prony_option options[] = {
     {"after", PRONY_INT, "0", 0, 1e6, NULL, "samples that go well before"},
     {NULL, PRONY_INT, NULL, 0, 0, NULL, NULL},
 };
+
+/* More stack than there is. */
+static int fall(int depth)
+{
+    volatile unsigned char room[4096];
+    room[0] = (unsigned char)depth;
+    return fall(depth + 1) + room[0];
+}
 
 static int misbehave(struct prony_worker *worker, const struct prony_task *task)
 {
@@ -30,6 +39,9 @@ static int misbehave(struct prony_worker *worker, const struct prony_task *task)
             break;
         case EXIT:
             _exit(7);
+        case TOO_DEEP:
+            (void)signal(SIGSEGV, SIG_DFL);
+            return fall(0);
         case HANG:
             for (;;)
                 (void)pause();

@@ -12,7 +12,6 @@
 
 #define QUEUE 1024u    /* tasks: a power of two */
 #define WINDOW 512u    /* chunks of a map that are under way at once */
-#define SPLIT 16u      /* chunks a worker, when the caller does not say */
 #define BATCH 32u      /* tasks queued under one lock */
 #define CALLER 0xffffu /* as a holder of the lock; workers are their index + 1 */
 #define WANTED 0x80000000u
@@ -351,7 +350,7 @@ static int await_chunks(struct prony_executor *executor, uint64_t deadline)
 int prony_executor_map(struct prony_executor *executor, const struct prony_task *task, int64_t chunk,
                        struct prony_tally *tally, int64_t timeout_ns)
 {
-    int64_t items = task->hi - task->lo, parts = (int64_t)(SPLIT * executor->crew.workers);
+    int64_t items = task->hi - task->lo;
     struct progress map = {.executor = executor, .task = task, .tally = tally, .deadline = prony_deadline(timeout_ns)};
     int code;
     *tally = (struct prony_tally){0, 0, 0, 0};
@@ -359,7 +358,7 @@ int prony_executor_map(struct prony_executor *executor, const struct prony_task 
         return 0;
     if (chunk < 0)
         return -EINVAL;
-    map.chunk = chunk > 0 ? chunk : (items - 1) / parts + 1;
+    map.chunk = chunk > 0 ? chunk : prony_chunk_auto(items, executor->crew.workers);
     map.chunks = (items - 1) / map.chunk + 1;
     code = await_chunks(executor, map.deadline);
     while (map.got < map.chunks && code == 0) {

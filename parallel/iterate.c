@@ -7,7 +7,6 @@
 
 #define GUIDED 4u /* as in map.c */
 #define FINEST 128u
-#define SPLIT 16  /* chunks a worker, when the caller does not say */
 #define WINDOW 4u /* tasks a worker under way, when the caller does not say */
 #define WINDOW_MOST (1u << 24)
 
@@ -143,7 +142,7 @@ int prony_group_map(struct prony_group *group, const struct prony_task *task, in
         batch->at = task->lo;
         batch->workers = (unsigned)workers;
         batch->least = items / (FINEST * workers) + 1;
-        batch->chunk = chunk == PRONY_CHUNK_AUTO ? (items - 1) / (SPLIT * workers) + 1 : chunk;
+        batch->chunk = chunk == PRONY_CHUNK_AUTO ? prony_chunk_auto(items, workers) : chunk;
     }
     return begin_handle(group, batch, terms, handle, error);
 }

@@ -22,7 +22,7 @@ int prony_executor_open(const struct prony_setup *setup, const struct prony_poli
 /* As prony_pool_gang. */
 int prony_executor_gang(struct prony_executor *executor, const struct prony_task *task, unsigned roles, int *status,
                         int64_t timeout_ns);
-/* Submits the range in chunks and collects them in order; chunk 0: sixteen a worker. */
+/* Submits the range in chunks and collects them in order; chunk 0: PRONY_CHUNK_AUTO of prony/group.h. */
 int prony_executor_map(struct prony_executor *executor, const struct prony_task *task, int64_t chunk,
                        struct prony_tally *tally, int64_t timeout_ns);
 /* Queues copies of n tasks, each with its own future. Blocks while the queue is full. */

@@ -58,7 +58,7 @@ int prony_group_submit(struct prony_group *group, const struct prony_task *task,
 /* Submits one task, waits for it, and forgets it: its error, or 0 and *value. After -ETIMEDOUT it may still run. */
 int prony_group_apply(struct prony_group *group, const struct prony_task *task, uint64_t *value, int64_t timeout_ns);
 
-#define PRONY_CHUNK_AUTO 0      /* sixteen a worker */
+#define PRONY_CHUNK_AUTO 0      /* sixteen a worker; no single items where there are more than four a worker */
 #define PRONY_CHUNK_GUIDED (-1) /* large ones first, small ones at the end */
 
 /* The items [task->lo, task->hi) in chunks, under one handle that is over, with one callback, when all are: its status is

@@ -131,6 +131,26 @@ static void map_calls_back_once(void **state)
     end(&cell);
 }
 
+/* Auto is never one by one, but where there are hardly more items than workers. */
+static void auto_chunks_are_no_single_items(void **state)
+{
+    static const int64_t sizes[] = {1, 4 * WORKERS, 4 * WORKERS + 1, 16 * WORKERS, 17 * WORKERS, 40 * WORKERS};
+    static const uint64_t parts[] = {
+        1, 4 * WORKERS, 2 * WORKERS + 1, 8 * WORKERS, (17 * WORKERS + 1) / 2, (40 * WORKERS + 2) / 3};
+    struct cell cell;
+    begin(&cell, *state, WORKERS, FUTURES);
+    for (unsigned k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        const struct prony_task task = task_of(&cell, MARK, 0, sizes[k]);
+        uint64_t handle;
+        struct prony_future outcome;
+        assert_int_equal(prony_group_map(cell.group, &task, PRONY_CHUNK_AUTO, NULL, &handle, NULL), 0);
+        assert_int_equal(prony_group_result(cell.group, handle, NULL, LONG_NS), 0);
+        assert_int_equal(prony_group_outcome(cell.group, handle, &outcome), 0);
+        assert_int_equal(outcome.value, parts[k]);
+    }
+    end(&cell);
+}
+
 static void map_fails_with_the_first_by_range(void **state)
 {
     struct cell cell;
@@ -346,6 +366,7 @@ int main(void)
         cmocka_unit_test(late_while_they_run),
         cmocka_unit_test(all_workers_stuck),
         cmocka_unit_test(map_calls_back_once),
+        cmocka_unit_test(auto_chunks_are_no_single_items),
         cmocka_unit_test(map_fails_with_the_first_by_range),
         cmocka_unit_test(starmap_gives_each_its_arguments),
         cmocka_unit_test(a_late_map_is_stopped),

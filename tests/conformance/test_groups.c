@@ -167,8 +167,12 @@ static void wait_passes_over_the_cancelled(void **state)
 static void wait_for_all(void **state)
 {
     struct cell cell;
-    uint64_t handles[500];
+    uint64_t handles[500], none;
     begin(&cell, *state, WORKERS, FUTURES);
+    for (enum prony_until until = PRONY_FIRST_COMPLETED; until <= PRONY_ALL_COMPLETED;
+         until++) /* for nothing: at once */
+        assert_int_equal(prony_group_wait(cell.group, handles, 0, until, -1), 0);
+    assert_int_equal(prony_group_next(cell.group, &none, -1), -ENODATA);
     for (unsigned i = 0; i < 500; i++)
         handles[i] = submit(&cell, MARK, i, NULL);
     assert_int_equal(prony_group_wait(cell.group, handles, 500, PRONY_ALL_COMPLETED, LONG_NS), 0);

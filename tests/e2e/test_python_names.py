@@ -2,12 +2,31 @@
 import concurrent.futures
 import glob
 import multiprocessing
+import multiprocessing.connection
+import multiprocessing.pool
+import multiprocessing.process
+import multiprocessing.queues
+import multiprocessing.shared_memory
+import multiprocessing.sharedctypes
+import multiprocessing.synchronize
 import os
 import re
 import subprocess
 import unittest
 
 SOURCE = os.environ["PRONY_SOURCE"]
+CLASSES = (
+    multiprocessing.process.BaseProcess, multiprocessing.queues.Queue, multiprocessing.queues.JoinableQueue,
+    multiprocessing.queues.SimpleQueue, multiprocessing.connection.Connection, multiprocessing.connection.Listener,
+    multiprocessing.synchronize.Lock, multiprocessing.synchronize.RLock, multiprocessing.synchronize.Semaphore,
+    multiprocessing.synchronize.BoundedSemaphore, multiprocessing.synchronize.Event,
+    multiprocessing.synchronize.Condition, multiprocessing.synchronize.Barrier, multiprocessing.pool.Pool,
+    multiprocessing.pool.AsyncResult, multiprocessing.pool.IMapIterator, multiprocessing.shared_memory.SharedMemory,
+    multiprocessing.shared_memory.ShareableList, multiprocessing.sharedctypes.SynchronizedString,
+    concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor, concurrent.futures.Future,
+)
+OPTIONS = ("authkey", "maxtasksperchild", "max_tasks_per_child", "max_workers", "initializer", "initargs", "chunksize",
+           "callback", "error_callback", "timeout", "cancel_futures", "action", "predicate", "maxsize", "block")
 
 
 def read(*path):
@@ -29,6 +48,9 @@ class Names(unittest.TestCase):
         words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", self.page))))
         modules = (multiprocessing.__all__, concurrent.futures.__all__)
         missing = sorted(name for names in modules for name in names if name not in words)
+        missing += sorted(f"{of.__name__}.{name}" for of in CLASSES for name in dir(of)
+                          if not name.startswith("_") and name not in words)
+        missing += [name for name in OPTIONS if name not in words]
         # Names of later Pythons than the page speaks of.
         self.assertEqual([name for name in missing if name != "InvalidStateError"], [])
 

@@ -329,13 +329,43 @@ static void crowds_are_right(void **state)
     }
 }
 
+enum { TASKS = 100, SHARE = 3 };
+
+/* No worker ran more than its share. */
+static void check_shares(const struct prony_ground *ground)
+{
+    unsigned char served[2][TASKS + 8] = {{0}};
+    for (unsigned i = 0; i < TASKS; i++) {
+        const struct prony_future *future =
+            (const struct prony_future *)(void *)(ground->arena.base + ground->futures.off) + i;
+        assert_int_equal(future->status, 0);
+        assert_true(future->worker < 2 && future->generation < TASKS + 8);
+        assert_true(++served[future->worker][future->generation] <= SHARE);
+    }
+}
+
+static void executors_replace_them_too(struct prony_ground *ground, const struct prony_policy *policy)
+{
+    struct prony_task task = {.ref = {1, 0}};
+    struct prony_executor *executor;
+    struct prony_error error = {0, ""};
+    uint64_t futures[TASKS];
+    assert_int_equal(prony_executor_open(&ground->setup, policy, &executor, &error), 0);
+    for (unsigned i = 0; i < TASKS; i++) {
+        task.future = futures[i] = ground->futures.off + i * sizeof(struct prony_future);
+        assert_int_equal(prony_executor_submit(executor, &task, 1), 0);
+    }
+    assert_int_equal(prony_executor_wait(executor, futures, TASKS, TASKS, 60000000000), 0);
+    check_shares(ground);
+    assert_int_equal(prony_executor_close(executor, 1, -1), 0);
+}
+
 /* Workers that leave after three tasks each: others come, and no task is lost. */
 static void workers_are_replaced(void **state)
 {
-    enum { TASKS = 100 };
     struct prony_error error = {0, ""};
-    struct prony_wish wish = {2, prony_pool_area(2), 0, TASKS};
-    struct prony_policy policy = {.staff = PRONY_THREADS, .idle = PRONY_IDLE_ADAPTIVE, .tasks_a_worker = 3};
+    struct prony_wish wish = {2, prony_pool_area(2) + prony_executor_area(2), 0, TASKS};
+    struct prony_policy policy = {.staff = PRONY_THREADS, .idle = PRONY_IDLE_ADAPTIVE, .tasks_a_worker = SHARE};
     struct prony_task task = {.ref = {1, 0}};
     const struct prony_slot *slots;
     struct prony_ground ground;
@@ -352,13 +382,13 @@ static void workers_are_replaced(void **state)
         assert_int_equal(prony_pool_submit(pool, &task, 1), 0);
     }
     assert_int_equal(prony_pool_wait(pool, futures, TASKS, TASKS, 60000000000), 0);
-    for (unsigned i = 0; i < TASKS; i++)
-        assert_int_equal(((struct prony_future *)(void *)(ground.arena.base + futures[i]))->status, 0);
+    check_shares(&ground);
     slots = (const void *)(ground.arena.base + ground.setup.slots.off);
     assert_int_equal(slots[0].items + slots[1].items, TASKS);
     assert_in_range(slots[0].generation + slots[1].generation, TASKS / 3,
                     TASKS + 2); /* a task a peer took counts, too */
     assert_int_equal(prony_pool_close(pool, 1, -1), 0);
+    executors_replace_them_too(&ground, &policy);
     prony_ground_free(&ground);
 }
 

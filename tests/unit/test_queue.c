@@ -216,6 +216,14 @@ static void *die_inside(void *memory)
     return DISCONTENT;
 }
 
+/* What was put is there, whatever becomes of who put it. */
+static void *put_and_die(void *memory)
+{
+    if (prony_queue_put(memory, "3", 1, 0) == 0)
+        (void)raise(SIGKILL);
+    return DISCONTENT;
+}
+
 static void the_dead_do_not_jam_it(void **state)
 {
     struct bench bench;
@@ -228,7 +236,8 @@ static void the_dead_do_not_jam_it(void **state)
     assert_int_equal(WTERMSIG(status_of(process_of(die_inside, queue))), SIGKILL);
     assert_int_equal(prony_queue_put(queue, "2", 1, LONG_NS), 0);
     assert_int_equal(WTERMSIG(status_of(process_of(die_inside, queue))), SIGKILL);
-    for (char expected = '1'; expected <= '2'; expected++) {
+    assert_int_equal(WTERMSIG(status_of(process_of(put_and_die, queue))), SIGKILL);
+    for (char expected = '1'; expected <= '3'; expected++) {
         assert_int_equal(prony_queue_get(queue, &byte, 1, NULL, LONG_NS), 0);
         assert_int_equal(byte, expected);
     }

@@ -126,15 +126,20 @@ static void beside_say(const struct pen *pen, const struct prony_view *view)
 {
     struct prony_beside *pairs = calloc(view->count + 1u, sizeof *pairs);
     unsigned n = pairs == NULL ? 0 : prony_beside_pairs(view, pairs, view->count);
-    int most = pen->width < 100 ? (int)pen->width - 42 : 58;
+    int most, ours = 15;
     char text[256], name[160], value[32], low[32], high[32];
+    for (unsigned i = 0; i < n; i++) /* over a channel it is longer than an engine's name */
+        ours = (int)strlen(pairs[i].ours->series) > ours ? (int)strlen(pairs[i].ours->series) : ours;
+    ours = ours < 26 ? ours : 26;
+    most = (pen->width < 100 ? (int)pen->width : 100) - 27 - ours;
     if (n > 0)
         (void)fprintf(pen->out, "%sbeside Python%s\n", pen->bold, pen->plain);
     for (unsigned i = 0; i < n; i++) {
         const struct prony_figure *factor = &pairs[i].python->factor;
         (void)prony_beside_name(view, &pairs[i], name, sizeof name);
-        (void)fprintf(pen->out, "  %-*.*s %-15.15s %6s", most, fitting(name, (unsigned)most), name,
-                      pairs[i].ours->series, prony_beside_factor(factor->value, value, sizeof value));
+        (void)fprintf(pen->out, "  %-*.*s %-*.*s %6s", most, fitting(name, (unsigned)most), name, ours,
+                      fitting(pairs[i].ours->series, (unsigned)ours), pairs[i].ours->series,
+                      prony_beside_factor(factor->value, value, sizeof value));
         if (isfinite(factor->low))
             (void)fprintf(pen->out, "  %s to %s", prony_beside_factor(factor->low, low, sizeof low),
                           prony_beside_factor(factor->high, high, sizeof high));

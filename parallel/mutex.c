@@ -143,31 +143,47 @@ int prony_rlock_release(struct prony_rlock *lock)
     return prony_mutex_release(&lock->mutex);
 }
 
+/* Without the lock: 0 when there is a notice that was not seen, or -ETIMEDOUT. It naps, because who was woken may die. */
+static int await_notice(struct prony_condition *condition, uint32_t seen, uint64_t end)
+{
+    look_for_change(&condition->notices, seen);
+    while (__atomic_load_n(&condition->notices, __ATOMIC_ACQUIRE) == seen) {
+        if (left_ns(end) == 0)
+            return -ETIMEDOUT;
+        (void)prony_futex_wait(&condition->notices, seen, nap_ns(end));
+    }
+    return 0;
+}
+
+/* With the lock: is it this waiter that is let go? Who came after the last notice is not meant by it. */
+static int take_unit(struct prony_condition *condition, uint32_t seen)
+{
+    if (__atomic_load_n(&condition->notices, __ATOMIC_RELAXED) == seen || condition->units == 0)
+        return 0;
+    condition->units--;
+    return 1;
+}
+
 int prony_condition_wait(struct prony_condition *condition, struct prony_rlock *lock, int64_t timeout_ns)
 {
     const uint64_t end = until_ns(timeout_ns);
-    uint32_t seen, depth;
-    int code = 0, again;
+    uint32_t depth;
+    int code = 0, again = 0, mine = 0;
     if (!is_mine(lock))
         return -EPERM;
-    seen = __atomic_load_n(&condition->notices, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&condition->waiters, 1, __ATOMIC_RELAXED);
+    condition->waiters++;
     depth = lock->depth;
-    lock->depth = 1;
-    (void)prony_rlock_release(lock);
-    look_for_change(&condition->notices, seen);
-    while (__atomic_load_n(&condition->notices, __ATOMIC_ACQUIRE) == seen && code == 0) {
-        if (left_ns(end) == 0)
-            code = -ETIMEDOUT;
-        else
-            (void)prony_futex_wait(&condition->notices, seen, nap_ns(end));
+    while (code == 0 && again == 0 && !mine) {
+        const uint32_t seen = __atomic_load_n(&condition->notices, __ATOMIC_RELAXED);
+        lock->depth = 1;
+        (void)prony_rlock_release(lock);
+        code = await_notice(condition, seen, end);
+        again = prony_mutex_acquire(&lock->mutex, -1);
+        own(lock, depth);
+        mine = take_unit(condition, seen);
     }
-    again = prony_mutex_acquire(&lock->mutex, -1);
-    own(lock, depth);
-    __atomic_fetch_sub(&condition->waiters, 1, __ATOMIC_RELAXED);
-    if (code != 0 && __atomic_load_n(&condition->notices, __ATOMIC_RELAXED) != seen)
-        code = 0; /* the notice came while the lock was */
-    return again != 0 ? again : code;
+    condition->waiters--;
+    return again != 0 ? again : mine ? 0 : code; /* a notice may have come while the lock did */
 }
 
 int prony_condition_wait_for(struct prony_condition *condition, struct prony_rlock *lock, int (*holds)(void *context),
@@ -191,8 +207,9 @@ int prony_condition_notify(struct prony_condition *condition, struct prony_rlock
 {
     if (!is_mine(lock))
         return -EPERM;
-    if (n == 0 || __atomic_load_n(&condition->waiters, __ATOMIC_RELAXED) == 0)
+    if (n == 0 || condition->waiters == 0)
         return 0;
+    condition->units = n < condition->waiters - condition->units ? condition->units + n : condition->waiters;
     __atomic_fetch_add(&condition->notices, 1, __ATOMIC_RELEASE);
     prony_futex_wake(&condition->notices, n > INT_MAX ? INT_MAX : (int)n);
     return 0;

@@ -75,10 +75,11 @@ int prony_event_wait(struct prony_event *event, int64_t timeout_ns);
 /* Waiting for what others change under a lock. Several conditions may share a lock; the caller holds it at every call. */
 struct prony_condition {
     uint32_t notices, waiters;
+    uint32_t units; /* so many waiters are let go and have not gone yet */
 };
 /* Gives the lock up, however deep, waits for a notice, and takes it back as deep. 0, -ETIMEDOUT, -EPERM: not the holder;
- * -EOWNERDEAD: as 0, and a holder died meanwhile. Call it in a loop that looks at what is waited for: a wake-up may be
- * one too many, never one too few. */
+ * -EOWNERDEAD: as 0, and a holder died meanwhile. Call it in a loop that looks at what is waited for: after the death of
+ * a waiter a wake-up may be one too many, never one too few. */
 int prony_condition_wait(struct prony_condition *condition, struct prony_rlock *lock, int64_t timeout_ns);
 /* The same in that loop: returns when holds(context) is not 0, which is asked with the lock held, or at -ETIMEDOUT. */
 int prony_condition_wait_for(struct prony_condition *condition, struct prony_rlock *lock, int (*holds)(void *context),

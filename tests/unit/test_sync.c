@@ -388,6 +388,51 @@ static void condition_lets_waiters_go(void **state)
     drop(shared);
 }
 
+/* Waits once, whatever for. */
+static void *wait_unasked(void *memory)
+{
+    struct shared *shared = memory;
+    void *said = NULL;
+    if (prony_rlock_acquire(&shared->lock, -1) != 0)
+        return DISCONTENT;
+    shared->inside++;
+    if (prony_condition_wait(&shared->condition, &shared->lock, LONG_NS) != 0)
+        said = DISCONTENT;
+    shared->inside--;
+    return prony_rlock_release(&shared->lock) == 0 ? said : DISCONTENT;
+}
+
+/* As many go as are named, also when those who stay look again meanwhile; who comes after a notice is not meant by it. */
+static void a_notice_is_for_so_many(void **state)
+{
+    struct shared *shared = make();
+    pid_t pids[MEMBERS + 1];
+    (void)state;
+    for (unsigned i = 0; i < MEMBERS; i++)
+        pids[i] = process_of(wait_unasked, shared);
+    expect_inside(shared, MEMBERS);
+    assert_int_equal(prony_rlock_acquire(&shared->lock, -1), 0);
+    assert_int_equal(prony_condition_notify(&shared->condition, &shared->lock, 1), 0);
+    assert_int_equal(prony_condition_notify(&shared->condition, &shared->lock, 1), 0);
+    assert_int_equal(prony_condition_wait(&shared->condition, &shared->lock, 0), -ETIMEDOUT);
+    assert_int_equal(prony_rlock_release(&shared->lock), 0);
+    expect_inside(shared, MEMBERS - 2);
+    pids[MEMBERS] = process_of(wait_unasked, shared);
+    expect_inside(shared, MEMBERS - 1);
+    (void)usleep(250000); /* longer than a nap */
+    expect_inside(shared, MEMBERS - 1);
+    assert_int_equal(prony_rlock_acquire(&shared->lock, -1), 0);
+    assert_int_equal(prony_condition_notify(&shared->condition, &shared->lock, UINT32_MAX), 0);
+    assert_int_equal(prony_condition_notify(&shared->condition, &shared->lock, UINT32_MAX), 0);
+    assert_int_equal(prony_rlock_release(&shared->lock), 0);
+    for (unsigned i = 0; i <= MEMBERS; i++)
+        assert_int_equal(status_of(pids[i]), 0);
+    assert_int_equal(prony_rlock_acquire(&shared->lock, -1), 0);
+    assert_int_equal(prony_condition_wait(&shared->condition, &shared->lock, 0), -ETIMEDOUT); /* nothing is left over */
+    assert_int_equal(prony_rlock_release(&shared->lock), 0);
+    drop(shared);
+}
+
 static void condition_needs_the_lock(void **state)
 {
     struct shared *shared = make();
@@ -465,6 +510,7 @@ int main(void)
         cmocka_unit_test(event_is_a_flag),
         cmocka_unit_test(a_short_set_is_seen),
         cmocka_unit_test(condition_lets_waiters_go),
+        cmocka_unit_test(a_notice_is_for_so_many),
         cmocka_unit_test(condition_needs_the_lock),
         cmocka_unit_test(wait_for_asks_again),
     };

@@ -2,6 +2,8 @@
 #include "measure/cell.h"
 #include "stats/stats.h"
 
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,9 +60,80 @@ void prony_run_free(struct prony_run *run)
     free(run->cells);
     free(run->suite);
     free(run->name);
+    free(run->resumed);
     prony_list_free(&run->method.events);
     prony_list_free(&run->notes);
     memset(run, 0, sizeof *run);
+}
+
+int prony_cell_make_room(struct prony_cell *cell, const struct prony_method *method, struct prony_error *error)
+{
+    if (cell->who == NULL) {
+        cell->who = calloc(cell->workers, sizeof *cell->who);
+        if (cell->who == NULL)
+            return prony_fail(error, -ENOMEM, "no memory for %u workers", cell->workers);
+    }
+    for (unsigned i = 0; i < cell->workers && method->provider != NULL && cell->workload->shape != PRONY_LIFE; i++)
+        if (cell->who[i].values == NULL &&
+            (cell->who[i].values = calloc(method->events.count + 1, sizeof *cell->who[i].values)) == NULL)
+            return prony_fail(error, -ENOMEM, "no memory for counters");
+    if (cell->latency == NULL && cell->workload->clock == PRONY_PER_OP &&
+        (cell->latency = calloc(1, sizeof *cell->latency)) == NULL)
+        return prony_fail(error, -ENOMEM, "no memory for a histogram");
+    if (cell->times == NULL && prony_cell_times(cell) != 0 && (cell->times = calloc(1, sizeof *cell->times)) == NULL)
+        return prony_fail(error, -ENOMEM, "no memory for two histograms");
+    return 0;
+}
+
+struct prony_visit *prony_cell_next_visit(struct prony_cell *cell, unsigned samples)
+{
+    struct prony_visit *visit;
+    if (cell->visits_count == cell->visits_room) {
+        unsigned room = cell->visits_room == 0 ? 16 : 2 * cell->visits_room;
+        struct prony_visit *grown = realloc(cell->visits, room * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        cell->visits = grown;
+        cell->visits_room = room;
+    }
+    visit = &cell->visits[cell->visits_count];
+    memset(visit, 0, sizeof *visit);
+    visit->samples_ns = calloc(samples, sizeof *visit->samples_ns);
+    return visit->samples_ns == NULL ? NULL : visit;
+}
+
+void prony_cell_take_warm_up(struct prony_cell *cell, const struct prony_warm_up *warm_up)
+{
+    uint64_t *kept;
+    if (cell->repeats == 0) {
+        cell->repeats = warm_up->repeats;
+        cell->calibrate_ns = warm_up->calibrate_ns;
+        cell->steady = true;
+    }
+    cell->steady = cell->steady && prony_course_is_steady(warm_up->course);
+    if (cell->warm_ns != NULL && (cell->course == PRONY_COURSE_UNKNOWN ||
+                                  (warm_up->course != PRONY_COURSE_UNKNOWN && warm_up->course <= cell->course)))
+        return;
+    kept = malloc((warm_up->samples + 1u) * sizeof *kept);
+    if (kept == NULL)
+        return;
+    memcpy(kept, warm_up->ns, warm_up->samples * sizeof *kept);
+    free(cell->warm_ns);
+    cell->warm_ns = kept;
+    cell->warm_samples = warm_up->samples;
+    cell->course = warm_up->course;
+    cell->steady_from = warm_up->steady_from;
+}
+
+void prony_cell_take_share(struct prony_cell *cell)
+{
+    const bool helps = (cell->engine->head.caps & PRONY_CAP_HELPS) != 0;
+    int64_t all = 0;
+    for (unsigned i = 0; i < cell->workers; i++) {
+        cell->who[i].flags = helps && i == 0 ? PRONY_WHO_CALLER : 0;
+        all += cell->who[i].items;
+    }
+    cell->caller_share = all == 0 ? NAN : helps ? (double)cell->who[0].items / (double)all : 0;
 }
 
 static int by_value(const void *a, const void *b)

@@ -131,6 +131,7 @@ struct prony_cell {
     double counter_read_ns;      /* median cost of one read in a worker; NaN: nothing read */
     uint64_t spent_ns;           /* wall time given to the cell */
     struct prony_digest profile; /* with method.profile */
+    bool restored; /* how it ended was read back from the journal: it keeps its place in the order and is not visited */
 };
 
 /* The times of one task in how many are wanted (the engine's option `times`); 0: of none. */
@@ -163,6 +164,12 @@ struct prony_method {
     unsigned char event_set[PRONY_EVENTS_MAX]; /* the set of each event */
 };
 
+/* A run that was interrupted went on. Times of the run leave out the pause before it. */
+struct prony_resumption {
+    int64_t at_s;  /* Unix time */
+    uint64_t t_ns; /* of the run: visits from here on were made after it */
+};
+
 struct prony_run {
     char *suite; /* its name; "custom" for an ad-hoc plan */
     char *name;  /* --name, or NULL */
@@ -175,13 +182,33 @@ struct prony_run {
     int64_t started_s; /* Unix time */
     uint64_t wall_ns;
     bool interrupted;
-    double clock_ns;       /* cost of one clock reading */
-    double bookkeeping_ns; /* median time between visits that is not a visit */
+    unsigned resumed_count;
+    struct prony_resumption *resumed; /* NULL: never */
+    double clock_ns;                  /* cost of one clock reading */
+    double bookkeeping_ns;            /* median time between visits that is not a visit */
     unsigned blocks;
 };
 void prony_run_free(struct prony_run *run);
 /* What a cell owns; for who builds one that does not join a run. */
 void prony_cell_free(struct prony_cell *cell);
+
+/* Makes room for what the cell's workers and operations are to leave, where it is not there yet. -ENOMEM. */
+int prony_cell_make_room(struct prony_cell *cell, const struct prony_method *method, struct prony_error *error);
+/* A cleared visit with room for its samples, behind the last one; it counts once visits_count is raised. NULL: no memory,
+ * and nothing to free. */
+struct prony_visit *prony_cell_next_visit(struct prony_cell *cell, unsigned samples);
+/* Takes a launch's warm-up, of which the cell keeps the one that ran worst: a course that cannot be told is the worst of
+ * all. Repetitions and `calibrate_ns` are the first launch's, so that the samples of all compare. */
+struct prony_warm_up {
+    int64_t repeats;
+    uint64_t calibrate_ns;
+    enum prony_course course;
+    unsigned samples, steady_from;
+    const uint64_t *ns;
+};
+void prony_cell_take_warm_up(struct prony_cell *cell, const struct prony_warm_up *warm_up);
+/* Finds the caller's share and place from its workers' items. */
+void prony_cell_take_share(struct prony_cell *cell);
 
 /* The time of one repetition in ns, by visit: medians of the visit's samples divided by repeats. Writes at most `room`,
  * returns how many. With `clean`, leaves marked visits out. */

@@ -1,6 +1,7 @@
 #include "measure/live.h"
 #include "base/clock.h"
 #include "measure/disturb.h"
+#include "measure/record.h"
 #include "stats/stats.h"
 
 #include <errno.h>
@@ -61,75 +62,19 @@ static bool ask(struct prony_bout *bout, struct prony_live *live, const struct p
     return error.code == 0 || give_up(bout, live, &error);
 }
 
-/* Samples as fields of a line of the journal. */
-static void samples_say(const uint64_t *ns, unsigned n, char *text, size_t bytes)
-{
-    size_t used = 0;
-    text[0] = '\0';
-    for (unsigned i = 0; i < n && used < bytes; i++)
-        used += (size_t)snprintf(text + used, bytes - used, "\t%llu", (unsigned long long)ns[i]);
-}
-
-/* Of several launches the one that ran worst is kept: a course that cannot be told is the worst of all. */
-static void keep_warm_up(struct prony_live *live, const struct prony_answer *answer)
-{
-    struct prony_cell *cell = live->cell;
-    enum prony_course course = (enum prony_course)answer->course;
-    uint64_t *kept;
-    if (cell->warm_ns != NULL &&
-        (cell->course == PRONY_COURSE_UNKNOWN || (course != PRONY_COURSE_UNKNOWN && course <= cell->course)))
-        return;
-    kept = malloc((answer->warm_samples + 1u) * sizeof *kept);
-    if (kept == NULL)
-        return;
-    memcpy(kept, answer->warm_ns, answer->warm_samples * sizeof *kept);
-    free(cell->warm_ns);
-    cell->warm_ns = kept;
-    cell->warm_samples = answer->warm_samples;
-    cell->course = course;
-    cell->steady_from = answer->steady_from;
-}
-
 static bool warm(struct prony_bout *bout, struct prony_live *live)
 {
     struct prony_order order = {.kind = PRONY_ORDER_WARM, .target_ns = bout->target_ns};
     struct prony_cell *cell = live->cell;
     struct prony_answer answer;
-    char samples[PRONY_WARM_MOST * 21 + 1];
     order.limit_ns = 30 * bout->target_ns > 50000000 ? 30 * bout->target_ns : 50000000;
     if (!ask(bout, live, &order, &answer))
         return false;
-    if (live->launch == 0) { /* later launches keep it, so that their samples compare */
-        cell->repeats = answer.repeats;
-        cell->calibrate_ns = answer.calibrate_ns;
-        cell->steady = true;
-    }
-    cell->steady = cell->steady && prony_course_is_steady((enum prony_course)answer.course);
-    keep_warm_up(live, &answer);
-    samples_say(answer.warm_ns, answer.warm_samples, samples, sizeof samples);
-    prony_journal_say(&bout->journal, "warm\t%u\t%lld\t%llu\t%u\t%s\t%u%s", live->number, (long long)answer.repeats,
-                      (unsigned long long)answer.calibrate_ns, answer.warm_samples,
-                      prony_course_name((enum prony_course)answer.course), answer.steady_from, samples);
+    prony_cell_take_warm_up(cell, &(struct prony_warm_up){answer.repeats, answer.calibrate_ns,
+                                                          (enum prony_course)answer.course, answer.warm_samples,
+                                                          answer.steady_from, answer.warm_ns});
+    prony_record_warm_up(&bout->journal, live->number, &answer);
     return true;
-}
-
-static int make_room(struct prony_cell *cell, const struct prony_method *method, struct prony_error *error)
-{
-    if (cell->who == NULL) {
-        cell->who = calloc(cell->workers, sizeof *cell->who);
-        if (cell->who == NULL)
-            return prony_fail(error, -ENOMEM, "no memory for %u workers", cell->workers);
-    }
-    for (unsigned i = 0; i < cell->workers && method->provider != NULL && cell->workload->shape != PRONY_LIFE; i++)
-        if (cell->who[i].values == NULL &&
-            (cell->who[i].values = calloc(method->events.count + 1, sizeof *cell->who[i].values)) == NULL)
-            return prony_fail(error, -ENOMEM, "no memory for counters");
-    if (cell->latency == NULL && cell->workload->clock == PRONY_PER_OP &&
-        (cell->latency = calloc(1, sizeof *cell->latency)) == NULL)
-        return prony_fail(error, -ENOMEM, "no memory for a histogram");
-    if (cell->times == NULL && prony_cell_times(cell) != 0 && (cell->times = calloc(1, sizeof *cell->times)) == NULL)
-        return prony_fail(error, -ENOMEM, "no memory for two histograms");
-    return 0;
 }
 
 bool prony_live_open(struct prony_bout *bout, struct prony_live *live)
@@ -138,7 +83,7 @@ bool prony_live_open(struct prony_bout *bout, struct prony_live *live)
     struct prony_error error = {0, ""};
     struct prony_answer answer;
     uint64_t begun = prony_now_ns();
-    int code = make_room(cell, &bout->run->method, &error);
+    int code = prony_cell_make_room(cell, &bout->run->method, &error);
     cell->caller_pu = prony_caller_pu(cell, bout->run->topology);
     if (code == 0)
         code = prony_client_start(&live->client, cell, &bout->run->method, NULL, &error);
@@ -153,30 +98,14 @@ bool prony_live_open(struct prony_bout *bout, struct prony_live *live)
         return give_up(bout, live, &error);
     memcpy(cell->about, answer.about, sizeof cell->about);
     cell->launches = live->launch + 1;
-    prony_journal_say(&bout->journal, "open\t%u\t%u\t%d", live->number, live->launch, live->client.pid);
+    prony_journal_say(&bout->journal, "open\t%u\t%u\t%d\t%s", live->number, live->launch, live->client.pid,
+                      cell->about);
     if (!warm(bout, live))
         return false;
     live->open_ns = prony_now_ns() - begun;
     cell->spent_ns += live->open_ns;
     bout->last_end_ns = 0; /* an opening is no bookkeeping */
     return true;
-}
-
-static struct prony_visit *next_visit(struct prony_cell *cell, unsigned samples)
-{
-    struct prony_visit *visit;
-    if (cell->visits_count == cell->visits_room) {
-        unsigned room = cell->visits_room == 0 ? 16 : 2 * cell->visits_room;
-        struct prony_visit *grown = realloc(cell->visits, room * sizeof *grown);
-        if (grown == NULL)
-            return NULL;
-        cell->visits = grown;
-        cell->visits_room = room;
-    }
-    visit = &cell->visits[cell->visits_count];
-    memset(visit, 0, sizeof *visit);
-    visit->samples_ns = calloc(samples, sizeof *visit->samples_ns);
-    return visit->samples_ns == NULL ? NULL : visit;
 }
 
 /* The two PUs between which the cell's pulse is taken: the first, and the next that is another. */
@@ -206,8 +135,6 @@ static void take_over_workers(struct prony_live *live, struct prony_visit *visit
     struct prony_cell *cell = live->cell;
     const struct prony_slot *slots = prony_board_slots(live->client.arena.base);
     const struct prony_board *board = (const struct prony_board *)(const void *)live->client.arena.base;
-    int64_t all = 0;
-    bool helps = (cell->engine->head.caps & PRONY_CAP_HELPS) != 0;
     for (unsigned i = 0; i < cell->workers; i++) {
         struct prony_cell_worker *who = &cell->who[i];
         who->pid = slots[i].pid;
@@ -215,8 +142,6 @@ static void take_over_workers(struct prony_live *live, struct prony_visit *visit
         who->pu = slots[i].tid == 0 ? -1 : slots[i].pu;
         who->generation = slots[i].generation;
         who->items = slots[i].items;
-        who->flags = helps && i == 0 ? PRONY_WHO_CALLER : 0;
-        all += who->items;
         if (cell->workload->shape == PRONY_GANG)
             visit->cpu_ns +=
                 take_over_usage(who, (const struct prony_usage *)(const void *)(live->client.arena.base +
@@ -232,18 +157,7 @@ static void take_over_workers(struct prony_live *live, struct prony_visit *visit
         prony_histogram_add(&cell->times->wait, &times->wait);
         prony_histogram_add(&cell->times->run, &times->run);
     }
-    cell->caller_share = all == 0 ? NAN : helps ? (double)cell->who[0].items / (double)all : 0;
-}
-
-static void journal_visit(struct prony_bout *bout, const struct prony_live *live, const struct prony_visit *visit)
-{
-    const struct prony_disturbed *d = &visit->disturbed;
-    char samples[PRONY_SAMPLES_MOST * 21 + 1];
-    samples_say(visit->samples_ns, visit->samples, samples, sizeof samples);
-    prony_journal_say(&bout->journal, "visit\t%u\t%u\t%u\t%llu\t%.1f\t%.1f\t%.0f\t%.0f\t%llu\t%llu\t%llu%s",
-                      live->number, visit->block, visit->launch, (unsigned long long)visit->t_ns, d->before.line_ns,
-                      d->after.line_ns, d->before.compute_ns, d->after.compute_ns, (unsigned long long)d->steal_ns,
-                      (unsigned long long)d->involuntary, (unsigned long long)d->migrations, samples);
+    prony_cell_take_share(cell);
 }
 
 /* A visit is judged again when more of them show what is usual for the cell. */
@@ -288,7 +202,7 @@ static bool observe(struct prony_bout *bout, struct prony_live *live, const stru
         goto out;
     }
     asked = prony_now_ns();
-    visit->t_ns = asked - bout->started_ns;
+    visit->t_ns = bout->past_ns + (asked - bout->started_ns);
     note_gap(bout, asked);
     if (!ask(bout, live, order, answer))
         goto out;
@@ -316,7 +230,7 @@ bool prony_live_visit(struct prony_bout *bout, struct prony_live *live, unsigned
     struct prony_order order = {
         .kind = PRONY_ORDER_VISIT, .samples = samples, .turn = cell->visits_count, .repeats = cell->repeats};
     struct prony_answer answer;
-    struct prony_visit *visit = next_visit(cell, samples);
+    struct prony_visit *visit = prony_cell_next_visit(cell, samples);
     uint64_t begun = prony_now_ns();
     if (visit == NULL)
         return give_up(bout, live, &(struct prony_error){-ENOMEM, "no memory for another visit"});
@@ -339,19 +253,58 @@ bool prony_live_visit(struct prony_bout *bout, struct prony_live *live, unsigned
     cell->measured_samples += answer.samples;
     cell->shortfall += answer.shortfall;
     cell->reordered += answer.reordered;
-    journal_visit(bout, live, visit);
     live->visit_ns = prony_now_ns() - begun;
     cell->spent_ns += live->visit_ns;
+    prony_record_visit(&bout->journal, live, visit);
     return true;
 }
 
-/* The median over what all workers kept: one read that was interrupted tells nothing of the others. */
-static double read_cost(unsigned char *base, unsigned workers)
+struct prony_value prony_live_count(const struct prony_live *live, unsigned worker, unsigned event)
 {
-    double *costs = calloc((size_t)workers * PRONY_READS_KEPT + 1, sizeof *costs), cost;
+    const struct prony_value before = live->cell->who[worker].values[event];
+    const struct prony_board *board = (const struct prony_board *)(const void *)live->client.arena.base;
+    const struct prony_value *now;
+    struct prony_value sum;
+    if (board == NULL || event >= board->events)
+        return before;
+    now = &prony_board_counts(live->client.arena.base, worker)->sum[event];
+    sum = *now;
+    /* an event that failed in any launch is not whole */
+    if (before.status != PRONY_NOT_TRIED &&
+        (now->status == PRONY_NOT_TRIED || (before.status != PRONY_COUNTED && now->status == PRONY_COUNTED)))
+        sum = before;
+    if ((board->nature[event] & PRONY_EVENT_LEVEL) == 0)
+        sum.value = before.value + now->value;
+    else
+        sum.value = before.value > now->value ? before.value : now->value;
+    sum.enabled_ns = before.enabled_ns + now->enabled_ns;
+    sum.running_ns = before.running_ns + now->running_ns;
+    sum.samples = before.samples + now->samples;
+    if (sum.status == PRONY_NOT_TRIED && board->sets > 1)
+        (void)snprintf(sum.reason, sizeof sum.reason, "its turn never came: %u sets of events take turns over visits",
+                       board->sets);
+    return sum;
+}
+
+uint64_t prony_live_counted(const struct prony_live *live)
+{
+    const struct prony_board *board = (const struct prony_board *)(const void *)live->client.arena.base;
+    return live->cell->counted_samples +
+           (board == NULL || board->events == 0 ? 0 : prony_board_counts(live->client.arena.base, 0)->samples);
+}
+
+/* The median over what all workers kept: one read that was interrupted tells nothing of the others. */
+double prony_live_read_ns(const struct prony_live *live)
+{
+    const struct prony_board *board = (const struct prony_board *)(const void *)live->client.arena.base;
+    const unsigned workers = live->cell->workers;
+    double *costs, cost;
     size_t n = 0;
+    if (board == NULL)
+        return live->cell->counter_read_ns;
+    costs = board->events == 0 ? NULL : calloc((size_t)workers * PRONY_READS_KEPT + 1, sizeof *costs);
     for (unsigned i = 0; i < workers && costs != NULL; i++) {
-        const struct prony_counts *counts = prony_board_counts(base, i);
+        const struct prony_counts *counts = prony_board_counts(live->client.arena.base, i);
         for (unsigned j = 0; j < PRONY_READS_KEPT && j < counts->reads; j++)
             costs[n++] = counts->read_ns[j];
     }
@@ -360,36 +313,16 @@ static double read_cost(unsigned char *base, unsigned workers)
     return cost;
 }
 
-/* Adds the launch's counters to the cell's. A worker's event that failed in any launch is not whole. */
+/* Adds the launch's counters to the cell's. */
 static void take_over_counters(struct prony_live *live)
 {
     struct prony_cell *cell = live->cell;
     const struct prony_board *board = (const struct prony_board *)(const void *)live->client.arena.base;
-    for (unsigned i = 0; i < cell->workers && board->events != 0; i++) {
-        const struct prony_counts *counts = prony_board_counts(live->client.arena.base, i);
-        for (unsigned j = 0; j < board->events && cell->who[i].values != NULL; j++) {
-            struct prony_value *into = &cell->who[i].values[j];
-            const struct prony_value *from = &counts->sum[j];
-            struct prony_value sum = *from;
-            if (into->status != PRONY_NOT_TRIED &&
-                (from->status == PRONY_NOT_TRIED || (into->status != PRONY_COUNTED && from->status == PRONY_COUNTED)))
-                sum = *into;
-            if ((board->nature[j] & PRONY_EVENT_LEVEL) == 0)
-                sum.value = into->value + from->value;
-            else
-                sum.value = into->value > from->value ? into->value : from->value;
-            sum.enabled_ns = into->enabled_ns + from->enabled_ns;
-            sum.running_ns = into->running_ns + from->running_ns;
-            sum.samples = into->samples + from->samples;
-            if (sum.status == PRONY_NOT_TRIED && board->sets > 1)
-                (void)snprintf(sum.reason, sizeof sum.reason,
-                               "its turn never came: %u sets of events take turns over visits", board->sets);
-            *into = sum;
-        }
-        if (i == 0)
-            cell->counted_samples += counts->samples;
-    }
-    cell->counter_read_ns = board->events == 0 ? NAN : read_cost(live->client.arena.base, cell->workers);
+    for (unsigned i = 0; i < cell->workers; i++)
+        for (unsigned j = 0; j < board->events && cell->who[i].values != NULL; j++)
+            cell->who[i].values[j] = prony_live_count(live, i, j);
+    cell->counted_samples = prony_live_counted(live);
+    cell->counter_read_ns = prony_live_read_ns(live);
 }
 
 void prony_live_close(struct prony_live *live)

@@ -7,7 +7,10 @@
 #include "measure/counters.h"
 #include "measure/live.h"
 #include "measure/profile.h"
+#include "measure/record.h"
 #include "measure/rerun.h"
+#include "measure/resume.h"
+#include "measure/same.h"
 #include "stats/stats.h"
 
 #include <errno.h>
@@ -101,7 +104,7 @@ static void show_progress(const struct prony_bout *bout, const struct group *gro
 {
     static uint64_t last_ns;
     const struct prony_run *run = bout->run;
-    uint64_t now = prony_now_ns(), spent = now - bout->started_ns;
+    uint64_t now = prony_now_ns(), spent = bout->past_ns + (now - bout->started_ns);
     double done = group->done_before;
     unsigned all = 0;
     if (bout->watch->progress == NULL || now - last_ns < 100000000)
@@ -116,19 +119,22 @@ static void show_progress(const struct prony_bout *bout, const struct group *gro
                           cell);
 }
 
-/* A new launch after every visits/launches visits. */
+/* A new launch after every visits/launches visits, and one more for each time that the run was interrupted in between. */
 static bool step(struct prony_bout *bout, struct prony_live *live, unsigned block, unsigned samples)
 {
     const struct prony_method *method = &bout->run->method;
     unsigned stay = method->visits / method->launches == 0 ? 1 : method->visits / method->launches;
-    unsigned launch = live->cell->visits_count / stay;
-    if (method->precision <= 0 && launch >= method->launches)
-        launch = method->launches - 1; /* with a precision nobody knows how many visits there will be */
-    if (live->client.pid != 0 && launch != live->launch)
+    unsigned planned = live->cell->visits_count / stay;
+    if (method->precision <= 0 && planned >= method->launches)
+        planned = method->launches - 1; /* with a precision nobody knows how many visits there will be */
+    if (live->client.pid != 0 && planned != live->planned)
         prony_live_close(live);
-    live->launch = launch;
-    if (live->client.pid == 0 && !prony_live_open(bout, live))
-        return false;
+    live->planned = planned;
+    if (live->client.pid == 0) {
+        live->launch = live->cell->launches;
+        if (!prony_live_open(bout, live))
+            return false;
+    }
     return prony_live_visit(bout, live, block, samples);
 }
 
@@ -222,6 +228,21 @@ static void scale_group(const struct prony_bout *bout, const struct group *group
         (void)prony_list_add(&run->notes, note, sizeof note - 1);
 }
 
+/* Cells that were visited before the run was interrupted: the next block is a new one. */
+static void take_up(struct group *group)
+{
+    group->blocks = 0;
+    for (unsigned i = 0; i < group->count; i++) {
+        struct prony_live *live = &group->live[i];
+        const struct prony_visit *visits = live->cell->visits;
+        live->cell->restored = false;
+        for (unsigned v = 0; v < live->cell->visits_count; v++) {
+            live->marked += visits[v].disturbed.marked;
+            group->blocks = visits[v].block >= group->blocks ? visits[v].block + 1 : group->blocks;
+        }
+    }
+}
+
 static int measure_group(struct prony_bout *bout, struct group *group, struct prony_error *error)
 {
     unsigned *order = calloc(group->count, sizeof *order);
@@ -267,20 +288,26 @@ static int64_t calls_share(const struct group *group, int64_t share)
     return wanted < share / 10 ? wanted : share / 10;
 }
 
-/* Cells from `from` on that may be alive together: by number, by their channels' limits, by a quarter of the memory. */
-static unsigned together(const struct prony_run *run, unsigned from, struct prony_live *live)
+/* A cell that had ended before the run was interrupted comes into its group, so that the order of blocks stays. */
+static bool is_waiting(const struct prony_cell *cell)
+{
+    return cell->outcome == PRONY_PENDING || cell->restored;
+}
+
+/* Cells that may be alive together: by number, by their channels' limits, by a quarter of the memory. */
+static unsigned together(const struct prony_run *run, struct prony_live *live)
 {
     uint64_t room = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4, used = 0;
     unsigned n = 0;
-    for (unsigned i = from; i < run->count && n < ALIVE_MOST; i++) {
+    for (unsigned i = 0; i < run->count && n < ALIVE_MOST; i++) {
         struct prony_board board;
-        if (run->cells[i].outcome != PRONY_PENDING || is_crowded(&run->cells[i], live, n))
+        if (!is_waiting(&run->cells[i]) || is_crowded(&run->cells[i], live, n))
             continue;
         prony_board_lay(&board, &run->cells[i], &run->method);
         used += board.bytes;
         if (used > room && n != 0)
             break;
-        live[n] = (struct prony_live){.cell = &run->cells[i], .number = i};
+        live[n] = (struct prony_live){.cell = &run->cells[i], .number = i, .done = run->cells[i].restored};
         live[n].client.control_fd = live[n].client.arena.fd = -1;
         n++;
     }
@@ -308,12 +335,22 @@ static void allow_descriptors(void)
 static int begin(struct prony_bout *bout, struct prony_error *error)
 {
     struct prony_run *run = bout->run;
+    struct prony_resume *resume = bout->watch->resume;
+    int64_t left_ns;
     int code = prony_pulser_start(&bout->pulser, error);
     if (code != 0) {
         prony_warn("%s: disturbances are told without it", error->text);
         *error = (struct prony_error){0, ""};
     }
-    code = prony_journal_open(&bout->journal, bout->watch->journal, error);
+    if (resume == NULL) {
+        run->started_s = (int64_t)time(NULL);
+        code = prony_journal_open(&bout->journal, bout->watch->journal, error);
+        if (code == 0)
+            code = prony_record_head(&bout->journal, run, bout->watch, error);
+    } else {
+        code = prony_resume_take(resume, run, &bout->journal, error);
+        bout->past_ns = resume->elapsed_ns;
+    }
     if (code != 0)
         return code;
     allow_descriptors();
@@ -321,36 +358,33 @@ static int begin(struct prony_bout *bout, struct prony_error *error)
     bout->gaps_ns = calloc(bout->gaps_room, sizeof *bout->gaps_ns);
     if (bout->gaps_ns == NULL)
         return prony_fail(error, -ENOMEM, "no memory to measure");
-    run->started_s = (int64_t)time(NULL);
     run->clock_ns = clock_cost();
     bout->started_ns = prony_now_ns();
-    bout->deadline_ns = run->method.budget_ns == 0 ? 0 : bout->started_ns + (uint64_t)run->method.budget_ns;
-    prony_journal_say(&bout->journal, "run\t%s\t%llu\t%u", run->suite, (unsigned long long)run->method.seed,
-                      run->count);
-    for (unsigned i = 0; i < run->count; i++) {
-        prony_journal_say(&bout->journal, "cell\t%u\t%s", i, run->cells[i].id);
-        if (run->cells[i].outcome == PRONY_SKIPPED)
-            prony_journal_say(&bout->journal, "skip\t%u\t%s", i, run->cells[i].reason.text);
-    }
+    left_ns = run->method.budget_ns - (int64_t)bout->past_ns;
+    bout->deadline_ns = run->method.budget_ns == 0 ? 0 : bout->started_ns + (left_ns > 0 ? (uint64_t)left_ns : 1);
     return 0;
 }
 
-static void end(struct prony_bout *bout, struct prony_error *error)
+static void end(struct prony_bout *bout, bool broken, struct prony_error *error)
 {
     struct prony_run *run = bout->run;
-    run->wall_ns = prony_now_ns() - bout->started_ns;
-    run->interrupted = must_stop(bout);
+    run->wall_ns = bout->past_ns + (prony_now_ns() - bout->started_ns);
+    run->interrupted = must_stop(bout) || broken;
     for (unsigned i = 0; i < run->count; i++)
         if (run->cells[i].outcome == PRONY_PENDING) {
             run->cells[i].outcome = PRONY_INTERRUPTED;
             (void)prony_fail(&run->cells[i].reason, -EINTR, "the run ended before it was reached");
         }
     run->bookkeeping_ns = prony_median(bout->gaps_ns, bout->gaps);
-    prony_journal_say(&bout->journal, "end\t%s", run->interrupted ? "interrupted" : "done");
+    prony_journal_say(&bout->journal, "end\t%s\t%llu", run->interrupted ? "interrupted" : "done",
+                      (unsigned long long)run->wall_ns);
     if (bout->journal.error.code != 0)
         *error = bout->journal.error;
     prony_pulser_stop(&bout->pulser);
-    prony_journal_close(&bout->journal);
+    if (bout->watch->kept != NULL)
+        *bout->watch->kept = bout->journal;
+    else
+        prony_journal_close(&bout->journal);
     free(bout->gaps_ns);
 }
 
@@ -368,6 +402,19 @@ static void note_sets(struct prony_run *run)
     (void)prony_list_add(&run->notes, note, (size_t)length);
 }
 
+static void note_resumed(struct prony_run *run)
+{
+    char note[200];
+    int length;
+    if (run->resumed_count == 0)
+        return;
+    length = snprintf(note, sizeof note,
+                      "the run was interrupted and went on, %u time%s: then every cell that lacked visits got a fresh "
+                      "process, and times of the run leave out the pause",
+                      run->resumed_count, run->resumed_count == 1 ? "" : "s");
+    (void)prony_list_add(&run->notes, note, (size_t)length);
+}
+
 int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct prony_error *error)
 {
     struct prony_bout bout = {.run = run, .watch = watch, .pulser = {0, -1}, .journal = {.fd = -1}};
@@ -375,16 +422,17 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
     unsigned left = 0, groups = 0;
     int code = group.live == NULL ? prony_fail(error, -ENOMEM, "no memory to measure") : begin(&bout, error);
     for (unsigned i = 0; i < run->count; i++)
-        left += run->cells[i].outcome == PRONY_PENDING;
+        left += is_waiting(&run->cells[i]);
     while (code == 0 && left != 0 && !must_stop(&bout)) {
-        int64_t budget = run->method.budget_ns - (int64_t)(prony_now_ns() - bout.started_ns), share, calls;
-        group.count = together(run, 0, group.live);
+        int64_t budget = run->method.budget_ns - (int64_t)(bout.past_ns + (prony_now_ns() - bout.started_ns)), share;
+        int64_t calls;
+        group.count = together(run, group.live);
         share = run->method.budget_ns == 0 ? 0 : (int64_t)((double)budget * group.count / left);
         calls = share < 1 ? 0 : calls_share(&group, share);
         bout.target_ns = sample_target(&run->method, share - calls, group.count);
         group.end_ns = run->method.budget_ns == 0 ? 0 : prony_now_ns() + (uint64_t)(share < 1 ? 1 : share);
         group.deadline_ns = group.end_ns - (uint64_t)calls;
-        group.blocks = 0;
+        take_up(&group);
         code = measure_group(&bout, &group, error);
         left -= group.count;
         group.done_before += group.count;
@@ -392,6 +440,7 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
         groups++;
     }
     note_sets(run);
+    note_resumed(run);
     prony_counters_note(run);
     if (groups > 1) {
         char note[160];
@@ -403,7 +452,7 @@ int prony_measure(struct prony_run *run, const struct prony_watch *watch, struct
     }
     if (code == 0 && run->method.profile)
         prony_profile_cells(run, watch);
-    end(&bout, error);
+    end(&bout, code != 0, error);
     free(group.live);
     return code != 0 ? code : error->code;
 }

@@ -4,10 +4,16 @@
 
 #include "measure/cell.h"
 
+struct prony_journal;
 struct prony_profile;
+struct prony_resume;
 
 struct prony_watch {
-    const char *journal;           /* path of the journal to append to; NULL: none */
+    const char *journal;         /* path of the journal to begin; NULL: none */
+    struct prony_resume *resume; /* read back and restored into the run, which goes on; NULL: the run begins */
+    struct prony_journal *kept;  /* where the journal is left, open and locked, for what follows; NULL: it is closed */
+    int argc;                    /* the command line, which the journal keeps, so that the run can go on */
+    char *const *argv;
     const volatile int *interrupt; /* becomes non-zero when the run must end (a signal number); NULL: never */
     /* Called between visits, at most ten times a second. done in [0, 1]; left_ns: estimated, -1 unknown. */
     void (*progress)(void *context, double done, int64_t left_ns, const struct prony_cell *cell);

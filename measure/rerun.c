@@ -1,4 +1,5 @@
 #include "measure/rerun.h"
+#include "measure/record.h"
 
 #include <errno.h>
 #include <math.h>
@@ -112,7 +113,8 @@ void prony_rerun(struct prony_bout *bout, struct prony_live *live)
     struct prony_error error = {0, ""};
     struct prony_tool tool;
     int64_t samples;
-    if (provider == NULL || (provider->head.caps & PRONY_COUNTER_RERUN) == 0 || cell->outcome != PRONY_OK)
+    if (provider == NULL || (provider->head.caps & PRONY_COUNTER_RERUN) == 0 || cell->outcome != PRONY_OK ||
+        cell->counted_repeats != 0) /* counted before the run was interrupted */
         return;
     if (cell->workload->shape == PRONY_LIFE || (cell->engine->head.caps & PRONY_CAP_DRY) != 0)
         return none_counted(cell, method->events.count, "no worker runs a kernel that could be counted");
@@ -126,6 +128,6 @@ void prony_rerun(struct prony_bout *bout, struct prony_live *live)
         none_counted(cell, method->events.count, error.text);
     else
         take_over(cell, method, folder, samples);
-    prony_journal_say(&bout->journal, "rerun\t%u\t%lld\t%s", live->number, (long long)samples, error.text);
+    prony_record_rerun(&bout->journal, live, method->events.count, samples, error.text);
     prony_rerun_remove(folder);
 }

@@ -321,26 +321,55 @@ json_t *prony_tool_json(void)
                      prony_json_text(prony_topology_library()));
 }
 
+/* UTC, ISO 8601. */
+static void date_of(int64_t at_s, char *text, size_t bytes)
+{
+    const time_t when = (time_t)at_s;
+    struct tm utc;
+    text[0] = '\0';
+    if (gmtime_r(&when, &utc) != NULL)
+        (void)strftime(text, bytes, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/* Only in the context of a run that was interrupted and went on. */
+static int resumed_add(json_t *context, const struct prony_run *run)
+{
+    json_t *all;
+    if (run->resumed_count == 0)
+        return 0;
+    all = json_array();
+    for (unsigned i = 0; i < run->resumed_count; i++) {
+        char when[32];
+        date_of(run->resumed[i].at_s, when, sizeof when);
+        (void)json_array_append_new(all,
+                                    json_pack("{s:s, s:I, s:o}", "at", when, "at_s", (json_int_t)run->resumed[i].at_s,
+                                              "t_ns", prony_json_count(run->resumed[i].t_ns)));
+    }
+    return json_object_set_new(context, "resumed", all);
+}
+
 json_t *prony_context_json(const struct prony_run *run, int argc, char **argv)
 {
     struct prony_topology_facts facts = {0};
-    char started[32] = "", host[256] = "";
-    time_t when = (time_t)run->started_s;
-    struct tm utc;
-    json_t *words = json_array();
+    char started[32], host[256] = "";
+    json_t *words = json_array(), *context;
     if (run->topology != NULL)
         prony_topology_facts(run->topology, &facts);
-    if (gmtime_r(&when, &utc) != NULL)
-        (void)strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    date_of(run->started_s, started, sizeof started);
     (void)gethostname(host, sizeof host - 1);
     for (int i = 0; i < argc; i++)
         (void)json_array_append_new(words, prony_json_text(argv[i]));
-    return json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "started", started,
-                     "started_s", (json_int_t)run->started_s, "command", words, "repeat", repeat_json(run, argc, argv),
-                     "host", prony_json_text(host), "kernel", kernel_json(), "cpu", cpu_json(&facts), "clocks",
-                     clocks_json(), "smt", smt_json(&facts), "mitigations", mitigations_json(), "limits",
-                     limits_json(&facts), "virtualisation", virtualisation_json(), "system", system_json(), "topology",
-                     topology_json(run, &facts));
+    context = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "started", started,
+                        "started_s", (json_int_t)run->started_s, "command", words, "repeat",
+                        repeat_json(run, argc, argv), "host", prony_json_text(host), "kernel", kernel_json(), "cpu",
+                        cpu_json(&facts), "clocks", clocks_json(), "smt", smt_json(&facts), "mitigations",
+                        mitigations_json(), "limits", limits_json(&facts), "virtualisation", virtualisation_json(),
+                        "system", system_json(), "topology", topology_json(run, &facts));
+    if (context != NULL && resumed_add(context, run) != 0) {
+        json_decref(context);
+        context = NULL;
+    }
+    return context;
 }
 
 /* Replaces `word` in a text wherever it stands alone. NULL: it is not there, or no memory. */

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -26,11 +27,19 @@ static bool is_empty(const char *path)
     return empty;
 }
 
+static int has_room(const char *path, struct prony_error *error)
+{
+    struct statvfs disk;
+    if (statvfs(path, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < ROOM_LEAST)
+        return prony_fail(error, -ENOSPC, "the output folder %s is on a full disk: a report takes some %d MiB", path,
+                          ROOM_LEAST >> 20);
+    return 0;
+}
+
 /* Can a file be made there, and is there room for a report? */
 static int try_folder(const char *path, struct prony_error *error)
 {
     char file[1100];
-    struct statvfs disk;
     int fd;
     (void)snprintf(file, sizeof file, "%s/journal", path);
     fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -39,10 +48,7 @@ static int try_folder(const char *path, struct prony_error *error)
                           strerrordesc_np(errno));
     (void)close(fd);
     (void)unlink(file);
-    if (statvfs(path, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < ROOM_LEAST)
-        return prony_fail(error, -ENOSPC, "the output folder %s is on a full disk: a report takes some %d MiB", path,
-                          ROOM_LEAST >> 20);
-    return 0;
+    return has_room(path, error);
 }
 
 /* The errno of a folder that cannot be: a wrong path is no wrong name on the command line. */
@@ -101,6 +107,32 @@ int runner_folder_make(const char *wanted, const char *suite, struct runner_fold
     code = wanted != NULL ? make_named(wanted, folder, error) : make_default(suite, folder, error);
     if (code == 0 && (code = try_folder(folder->path, error)) != 0)
         runner_folder_undo(folder);
+    return code;
+}
+
+int runner_folder_again(const char *path, struct runner_folder *folder, struct prony_error *error)
+{
+    char *whole = realpath(path, NULL), *runs = realpath(parent, NULL), *slash = NULL;
+    int code = 0;
+    memset(folder, 0, sizeof *folder);
+    if (whole == NULL) {
+        code = prony_fail(error, errno == ENOTDIR ? -ENOENT : -errno, "there is no folder %s: %s", path,
+                          strerrordesc_np(errno));
+        goto out;
+    }
+    slash = strrchr(whole, '/');
+    folder->ours = runs != NULL && slash != NULL && strlen(runs) == (size_t)(slash - whole) &&
+                   strncmp(runs, whole, (size_t)(slash - whole)) == 0;
+    if (snprintf(folder->path, sizeof folder->path, "%s%s%s", folder->ours ? parent : "", folder->ours ? "/" : "",
+                 folder->ours ? slash + 1 : path) >= (int)sizeof folder->path)
+        code = prony_fail(error, -EINVAL, "--resume: the path is too long");
+    else if (access(folder->path, W_OK | X_OK) != 0)
+        code = prony_fail(error, -EACCES, "the folder %s cannot be written: %s", path, strerrordesc_np(errno));
+    else
+        code = has_room(folder->path, error);
+out:
+    free(whole);
+    free(runs);
     return code;
 }
 

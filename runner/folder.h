@@ -12,6 +12,8 @@ struct runner_folder {
 /* Makes the folder before anything is measured: `wanted`, which must be new or empty, or prony-runs/TIME-SUITE. Finds
  * out whether it can be written and has room. -EEXIST: holds something already. */
 int runner_folder_make(const char *wanted, const char *suite, struct runner_folder *folder, struct prony_error *error);
+/* The folder of a run that goes on: it is there, and can be written. -ENOENT: it is not. */
+int runner_folder_again(const char *path, struct runner_folder *folder, struct prony_error *error);
 /* Points prony-runs/latest at it. */
 void runner_folder_latest(const struct runner_folder *folder);
 /* Takes an empty folder away again. */

@@ -14,6 +14,22 @@ static const struct prony_method defaults = {
     .seed = 1,
 };
 
+const struct runner_request runner_request_none = {
+    .budget_ns = -1,
+    .seed = -1,
+    .precision = -1,
+    .judging = {.margin_percent = RUNNER_MARGIN_DEFAULT},
+};
+
+void runner_request_free(struct runner_request *request)
+{
+    struct prony_list *lists[] = {&request->engines, &request->workloads, &request->channels, &request->workers,
+                                  &request->places,  &request->params,    &request->only,     &request->skip,
+                                  &request->plugins, &request->outs};
+    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        prony_list_free(lists[i]);
+}
+
 /* Loads a plug-in from a file. With an axis of names, its name takes the place of the path there. */
 static int load(char **item, int kind, struct prony_error *error)
 {

@@ -1,11 +1,14 @@
 /* prony run: plan, measure, report. */
 #include "base/log.h"
+#include "base/words.h"
+#include "measure/journal.h"
 #include "measure/measure.h"
 #include "measure/profile.h"
 #include "results/doctor/doctor.h"
 #include "runner/command.h"
 #include "runner/folder.h"
 #include "runner/plan.h"
+#include "runner/resume.h"
 #include "runner/shared.h"
 
 #include <errno.h>
@@ -61,6 +64,8 @@ static const struct runner_option options[] = {
      "one more visit of each cell, after the measured ones: a timeline of every task, and sampled stacks", NULL},
     {'o', "output", "DIR", TAKE_TEXT, AT(folder), 0, 0,
      "a new or empty folder for the report (default prony-runs/TIME-SUITE)", "What comes out"},
+    {0, "resume", "DIR", TAKE_TEXT, AT(resume), 0, 0,
+     "goes on with the run in DIR, which was interrupted: its plan, the visits that are missing, one report", NULL},
     {0, "out", "FMT[:PATH]", TAKE_EACH, AT(outs), 0, 0,
      "also html, md, json, csv, junit, gab, gab-bigger, bmf, gbench, openmetrics; with --profile trace, folded, "
      "flamegraph, speedscope; PATH - is stdout",
@@ -91,6 +96,8 @@ static const char *const examples[] = {"prony run quick",
                                        "as a gate: exit code 1 when a cell became slower than in that report",
                                        "prony run -w fib -e thread,fork --profile --out flamegraph",
                                        "where the time went and when: profile/ in the report's folder",
+                                       "prony run --resume prony-runs/latest",
+                                       "goes on with a run that was interrupted",
                                        NULL};
 
 static void show_progress(void *context, double done, int64_t left_ns, const struct prony_cell *cell)
@@ -210,81 +217,134 @@ static int examine_and_measure(struct prony_run *run, const struct prony_watch *
     return code;
 }
 
-static int measure(const struct runner_request *request, struct prony_run *run, int argc, char **argv,
-                   const struct prony_report *baseline)
+/* What is being done: a run that begins, or one that goes on. */
+struct session {
+    struct runner_request *request;
+    const char *suite;
+    int argc;
+    char **argv;                    /* the command line of the run; of one that goes on, that of its beginning */
+    struct runner_resumed *resumed; /* NULL: it begins */
+};
+
+static int say(const struct session *session, const struct prony_error *error)
 {
+    return session->resumed == NULL ? runner_say(error) : runner_resume_say(session->resumed, error);
+}
+
+static int check_outs(const struct runner_request *request, struct prony_error *error)
+{
+    for (size_t i = 0; i < request->outs.count; i++)
+        if (runner_out_check(request->outs.item[i], prony_report_format_check, error) != 0)
+            return error->code;
+    for (size_t i = 0; i < request->outs.count && !request->profile; i++)
+        if (runner_out_profiles(request->outs.item[i]))
+            return prony_fail(error, -EINVAL, "--out %s is made from a profile: add --profile", request->outs.item[i]);
+    return 0;
+}
+
+/* An interrupted run tells how to go on, as a shell takes it. */
+static void say_where(const struct prony_run *run, const char *folder)
+{
+    char *quoted = run->interrupted ? prony_words_quote(folder) : NULL;
+    prony_info("%sreport: %s/report.html", run->interrupted ? "interrupted; what was measured is in the " : "", folder);
+    if (quoted != NULL)
+        prony_info("to go on: prony run --resume %s", quoted);
+    free(quoted);
+}
+
+static int measure_into(const struct session *session, struct prony_run *run, const struct runner_folder *folder,
+                        const struct prony_report *baseline)
+{
+    const struct runner_request *request = session->request;
     struct prony_error error = {0, ""};
-    struct runner_folder folder;
-    char journal[1100];
-    struct prony_watch watch = {.journal = journal,
+    char path[1100];
+    struct prony_journal journal = {.fd = -1};
+    struct prony_watch watch = {.journal = path,
+                                .resume = session->resumed == NULL ? NULL : &session->resumed->journal,
+                                .kept = &journal,
+                                .argc = session->argc,
+                                .argv = session->argv,
                                 .interrupt = &runner_interrupted,
                                 .progress = show_progress,
                                 .profiled = keep_profile,
-                                .context = &folder};
+                                .context = (void *)(uintptr_t)folder};
     struct prony_report *report = NULL;
     struct prony_finding findings[PRONY_FINDINGS_MAX];
     int code = EXIT_CANNOT;
     unsigned found = 0;
     bool broken;
-    for (size_t i = 0; i < request->outs.count; i++)
-        if (runner_out_check(request->outs.item[i], prony_report_format_check, &error) != 0)
-            return runner_say(&error);
-    for (size_t i = 0; i < request->outs.count && !request->profile; i++)
-        if (runner_out_profiles(request->outs.item[i])) {
-            prony_error_say("--out %s is made from a profile: add --profile", request->outs.item[i]);
-            return EXIT_USAGE;
-        }
-    if (prony_counters_choose(request->counters, &run->method, &error) != 0)
-        return runner_say(&error);
-    if (runner_folder_make(request->folder, run->suite, &folder, &error) != 0)
-        return runner_say(&error);
-    (void)snprintf(journal, sizeof journal, "%s/journal", folder.path);
+    (void)snprintf(path, sizeof path, "%s/journal", folder->path);
     runner_catch_signals();
     broken = examine_and_measure(run, &watch, findings, &found, &error) != 0;
     if (broken) {
         code = runner_say(&error);
         if (!any_visit(run)) {
-            runner_folder_undo(&folder);
-            return code;
+            runner_folder_undo(folder);
+            goto out;
         }
     }
     say_failures(run);
-    if (prony_report_from_run(run, argc, argv, request->redact, &report, &error) != 0 ||
-        prony_report_doctor(report, findings, found) != 0 || prony_report_lies_in(report, folder.path, &error) != 0 ||
-        publish(request, report, &folder, &error) != 0) {
-        prony_error_say("the report could not be written: %s (the measurements are in %s)", error.text, journal);
+    if (prony_report_from_run(run, session->argc, session->argv, request->redact, &report, &error) != 0 ||
+        prony_report_doctor(report, findings, found) != 0 || prony_report_lies_in(report, folder->path, &error) != 0 ||
+        publish(request, report, folder, &error) != 0) {
+        prony_error_say("the report could not be written: %s (the measurements are in %s)", error.text, path);
     } else {
         int judged = baseline == NULL ? EXIT_DONE
-                                      : runner_baseline_judge(baseline, request->baseline, report, folder.path,
+                                      : runner_baseline_judge(baseline, request->baseline, report, folder->path,
                                                               !request->json, &request->judging);
         code = broken ? EXIT_CANNOT : exit_code_of(run);
         code = code == EXIT_DONE ? judged : code;
-        prony_info("%sreport: %s/report.html", run->interrupted ? "interrupted; what was measured is in the " : "",
-                   folder.path);
+        prony_journal_say(&journal, "report");
+        say_where(run, folder->path);
     }
+out:
+    prony_journal_close(&journal);
     prony_report_free(report);
     return code;
 }
 
-static int judge_and_measure(const struct runner_request *request, struct prony_run *run, int argc, char **argv)
+static int measure(const struct session *session, struct prony_run *run, const struct prony_report *baseline)
 {
+    const struct runner_request *request = session->request;
+    struct prony_error error = {0, ""};
+    struct runner_folder folder;
+    int code;
+    if (check_outs(request, &error) != 0)
+        return runner_say(&error);
+    if (prony_counters_choose(request->counters != NULL ? request->counters : "auto", &run->method, &error) != 0)
+        return say(session, &error);
+    if (session->resumed == NULL) {
+        if (runner_folder_make(request->folder, run->suite, &folder, &error) != 0)
+            return runner_say(&error);
+        return measure_into(session, run, &folder, baseline);
+    }
+    code = runner_resume_fill(session->resumed, run);
+    if (code != EXIT_DONE || session->resumed->nothing_to_do)
+        return code;
+    return measure_into(session, run, &session->resumed->folder, baseline);
+}
+
+static int judge_and_measure(const struct session *session, struct prony_run *run)
+{
+    struct runner_request *request = session->request;
     struct prony_report *baseline = NULL;
     struct prony_error error = {0, ""};
     int code;
     if (request->baseline != NULL &&
         runner_baseline_read(request->baseline, run, &request->judging, &baseline, &error) != 0)
         return runner_judge_say(&error);
-    code = measure(request, run, argc, argv, baseline);
+    code = measure(session, run, baseline);
     prony_report_free(baseline);
     return code;
 }
 
-static int run_request(struct runner_request *request, const char *suite, int argc, char **argv)
+static int run_session(const struct session *session)
 {
+    struct runner_request *request = session->request;
     struct prony_error error = {0, ""};
     struct prony_topology *topology = NULL;
     struct prony_run run;
-    int code;
+    int code = EXIT_DONE;
     memset(&run, 0, sizeof run);
     if (request->topology != NULL && !request->dry_run) {
         prony_error_say("--topology plans for another machine and cannot measure: add --dry-run");
@@ -293,12 +353,14 @@ static int run_request(struct runner_request *request, const char *suite, int ar
     if (prony_topology_load(request->topology, &topology, &error) != 0)
         return runner_say(&error);
     run.topology = topology;
-    if (runner_plan(request, suite, &run, &error) != 0) {
-        code = runner_say(&error);
-    } else {
+    if (session->resumed != NULL)
+        code = runner_resume_check(session->resumed, topology);
+    if (code == EXIT_DONE && runner_plan(request, session->suite, &run, &error) != 0) {
+        code = say(session, &error);
+    } else if (code == EXIT_DONE) {
         announce(&run);
         if (!request->dry_run)
-            code = judge_and_measure(request, &run, argc, argv);
+            code = judge_and_measure(session, &run);
         else
             code = runner_plan_show(&run, request->json, &error) == 0 ? EXIT_DONE : runner_say(&error);
     }
@@ -307,29 +369,30 @@ static int run_request(struct runner_request *request, const char *suite, int ar
     return code;
 }
 
-static void free_request(struct runner_request *request)
+static int resume(struct runner_request *typed, const char *suite)
 {
-    struct prony_list *lists[] = {&request->engines, &request->workloads, &request->channels, &request->workers,
-                                  &request->places,  &request->params,    &request->only,     &request->skip,
-                                  &request->plugins, &request->outs};
-    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        prony_list_free(lists[i]);
+    struct runner_resumed resumed;
+    int code = runner_resume_open(&runner_run, typed, suite, &resumed);
+    if (code == EXIT_DONE && !resumed.nothing_to_do)
+        code = run_session(&(struct session){&resumed.request,
+                                             resumed.operands.count > 0 ? resumed.operands.item[0] : NULL, resumed.argc,
+                                             resumed.argv, &resumed});
+    runner_resume_free(&resumed);
+    return code;
 }
 
 static int run_main(int argc, char **argv)
 {
-    struct runner_request request = {.counters = "auto",
-                                     .budget_ns = -1,
-                                     .seed = -1,
-                                     .precision = -1,
-                                     .judging = {.margin_percent = RUNNER_MARGIN_DEFAULT}};
+    struct runner_request request = runner_request_none;
     struct prony_list operands = {NULL, 0, 0};
     int code;
     if (runner_parse(&runner_run, argc, argv, &request, &operands, &code)) {
+        const char *suite = operands.count > 0 ? operands.item[0] : NULL;
         prony_log_level(request.quiet ? PRONY_QUIET : request.verbose ? PRONY_VERBOSE : PRONY_NORMAL);
-        code = run_request(&request, operands.count > 0 ? operands.item[0] : NULL, argc, argv);
+        code = request.resume != NULL ? resume(&request, suite)
+                                      : run_session(&(struct session){&request, suite, argc, argv, NULL});
     }
-    free_request(&request);
+    runner_request_free(&request);
     prony_list_free(&operands);
     return code;
 }

@@ -6,9 +6,9 @@
 #include <string.h>
 
 /* Members that no two runs share, or that follow from others. */
-static const char *const passing[] = {"started", "started_s", "command",  "repeat",      "load",  "mhz_at_start",
-                                      "notes",   "wall_ns",   "clock_ns", "blocks",      "cells", "bookkeeping_ns",
-                                      "name",    "doctor",    "imported", "interrupted", "memory"};
+static const char *const passing[] = {"started", "started_s", "command",  "repeat",      "load",   "mhz_at_start",
+                                      "notes",   "wall_ns",   "clock_ns", "blocks",      "cells",  "bookkeeping_ns",
+                                      "name",    "doctor",    "imported", "interrupted", "memory", "resumed"};
 
 static bool passes(const char *key)
 {

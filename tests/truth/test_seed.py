@@ -57,7 +57,7 @@ class Seed(unittest.TestCase):
         self.prony(*RUN, *arguments, "-q", "-o", name)
         with open(os.path.join(self.folder, name, "journal"), encoding="utf-8") as file:
             lines = [line.rstrip("\n").split("\t") for line in file]
-        self.assertEqual(lines[-1], ["end", "done"])
+        self.assertEqual([line[:2] for line in lines[-2:]], [["end", "done"], ["report"]])
         cells = [int(line[1]) for line in lines if line[0] == "cell"]
         visits = [(int(line[2]), int(line[1])) for line in lines if line[0] == "visit"]
         planned = [visit for visit in visits if visit[0] < VISITS]

@@ -85,7 +85,7 @@ static int add_pus(const struct prony_topology *topology, struct prony_list *lin
         for (unsigned i = 0; i < n; i++)
             (void)fprintf(out, "%s%d", i > 0 ? "," : "", pus[i]);
         if (fclose(out) == 0)
-            code = add(lines, "same\tallowed PUs\t%s", text);
+            code = add(lines, "same\tset of allowed PUs\t%s", text);
     }
     free(text);
     free(pus);
@@ -157,9 +157,26 @@ static int add_files(struct prony_list *lines)
     return code;
 }
 
-static int add_method(const struct prony_run *run, struct prony_list *lines)
+static int add_method(const struct prony_method *method, struct prony_list *lines)
 {
-    const struct prony_method *method = &run->method;
+    int code = add(lines, "same\tseed\t%llu", (unsigned long long)method->seed);
+    if (code == 0)
+        code = add(lines, "same\tnumber of visits\t%u", method->visits);
+    if (code == 0)
+        code = add(lines, "same\tnumber of samples\t%u", method->samples);
+    if (code == 0)
+        code = add(lines, "same\tnumber of launches\t%u", method->launches);
+    if (code == 0)
+        code = add(lines, "same\tprecision\t%g%%", method->precision);
+    if (code == 0)
+        code = add(lines, "same\ttimeout\t%lld ns", (long long)method->timeout_ns);
+    if (code == 0)
+        code = add(lines, "same\tscaling\t%s", method->weak ? "weak" : "strong");
+    return code == 0 ? add(lines, "same\tprofile\t%s", method->profile ? "one" : "none") : code;
+}
+
+static int add_counters(const struct prony_method *method, struct prony_list *lines)
+{
     char *events = NULL;
     size_t bytes;
     FILE *out = open_memstream(&events, &bytes);
@@ -169,15 +186,8 @@ static int add_method(const struct prony_run *run, struct prony_list *lines)
     for (size_t i = 0; i < method->events.count; i++)
         (void)fprintf(out, "%s%s", i > 0 ? "+" : "", method->events.item[i]);
     if (fclose(out) == 0)
-        code = add(lines,
-                   "same\tmethod\tseed %llu, %u visits of %u samples, %u launches, precision %g%%, timeout %lld "
-                   "ns, %s scaling, %s",
-                   (unsigned long long)method->seed, method->visits, method->samples, method->launches,
-                   method->precision, (long long)method->timeout_ns, method->weak ? "weak" : "strong",
-                   method->profile ? "profiled" : "not profiled");
-    if (code == 0)
-        code = add(lines, "same\tcounters\t%s:%s", method->provider != NULL ? method->provider->head.name : "none",
-                   events);
+        code = add(lines, "same\tchoice of counters\t%s:%s",
+                   method->provider != NULL ? method->provider->head.name : "none", events);
     free(events);
     return code;
 }
@@ -205,7 +215,9 @@ int prony_same_plan(const struct prony_run *run, struct prony_list *lines, struc
     if (code == 0)
         code = add(lines, "same\tname\t%s", run->name != NULL ? run->name : "");
     if (code == 0)
-        code = add_method(run, lines);
+        code = add_method(&run->method, lines);
+    if (code == 0)
+        code = add_counters(&run->method, lines);
     if (code == 0)
         code = add_files(lines);
     for (unsigned i = 0; code == 0 && i < run->count; i++)
@@ -230,7 +242,7 @@ int prony_same_check(const struct prony_list *then, const struct prony_list *now
         if (strcmp(is, was) == 0)
             continue;
         if (length > 0 && length == its && strncmp(name, other, length) == 0)
-            return prony_fail(error, -ESTALE, "the %.*s is another: it was %.90s, it is %.90s", (int)length, name,
+            return prony_fail(error, -ESTALE, "the %.*s is another: it was %.80s, it is %.80s", (int)length, name,
                               other + its + 1, name + length + 1);
         return prony_fail(error, -ESTALE, "the plan is another: it had \"%.90s\", it has \"%.90s\"", was, is);
     }

@@ -113,11 +113,16 @@ int runner_folder_make(const char *wanted, const char *suite, struct runner_fold
 int runner_folder_again(const char *path, struct runner_folder *folder, struct prony_error *error)
 {
     char *whole = realpath(path, NULL), *runs = realpath(parent, NULL), *slash = NULL;
+    struct stat info;
     int code = 0;
     memset(folder, 0, sizeof *folder);
     if (whole == NULL) {
         code = prony_fail(error, errno == ENOTDIR ? -ENOENT : -errno, "there is no folder %s: %s", path,
                           strerrordesc_np(errno));
+        goto out;
+    }
+    if (stat(whole, &info) == 0 && !S_ISDIR(info.st_mode)) {
+        code = prony_fail(error, -ENOENT, "%s is not the folder of a run: it is a file", path);
         goto out;
     }
     slash = strrchr(whole, '/');

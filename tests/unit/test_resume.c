@@ -521,13 +521,13 @@ static void a_resumption_is_noted(void **state)
 
 static void what_differs_is_named(void **state)
 {
-    static const char *const then[] = {"same\tkernel\tLinux 6", "same\tallowed PUs\t0,1", "cell\t0\ta/n1\t0"};
+    static const char *const then[] = {"same\tkernel\tLinux 6", "same\tset of allowed PUs\t0,1", "cell\t0\ta/n1\t0"};
     static const struct {
         unsigned line;
         const char *now, *says;
     } cases[] = {
         {0, "same\tkernel\tLinux 7", "the kernel is another: it was Linux 6, it is Linux 7"},
-        {1, "same\tallowed PUs\t0", "the allowed PUs is another: it was 0,1, it is 0"},
+        {1, "same\tset of allowed PUs\t0", "the set of allowed PUs is another: it was 0,1, it is 0"},
         {2, "cell\t0\tb/n1\t0", "the plan is another"},
         {2, "cell\t0\ta/n1\t1", "the plan is another"},
         {1, "same\tmachine\t0,1", "the plan is another"},

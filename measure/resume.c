@@ -2,11 +2,11 @@
 #include "measure/client.h"
 #include "measure/disturb.h"
 #include "measure/journal.h"
+#include "measure/line.h"
 #include "stats/stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,108 +15,12 @@
 
 enum { NUMBER_MOST = 1000000000 }; /* of blocks and launches: far from overflow */
 
-/* Fields of a line, one after the other. Once one was not as it must be, the line is bad. */
-struct line {
-    const char *at, *end; /* at: behind the last field that was taken; end: the line's */
-    bool bad, over;       /* over: the last field was taken */
-};
-
-/* The next field and its length; empty behind the last one, which is bad. */
-static const char *take(struct line *line, size_t *length)
-{
-    const char *field = line->at, *tab = memchr(field, '\t', (size_t)(line->end - field));
-    line->bad = line->bad || line->over;
-    line->over = line->over || tab == NULL;
-    *length = (size_t)((tab == NULL ? line->end : tab) - field);
-    line->at = tab == NULL ? line->end : tab + 1;
-    return field;
-}
-
-static uint64_t take_count(struct line *line)
-{
-    size_t length;
-    const char *field = take(line, &length);
-    char *end = NULL;
-    uint64_t value;
-    errno = 0;
-    value = strtoull(field, &end, 10);
-    line->bad = line->bad || length == 0 || *field < '0' || *field > '9' || end != field + length || errno != 0;
-    return line->bad ? 0 : value;
-}
-
-static int64_t take_integer(struct line *line)
-{
-    size_t length;
-    const char *field = take(line, &length);
-    char *end = NULL;
-    int64_t value;
-    errno = 0;
-    value = strtoll(field, &end, 10);
-    line->bad = line->bad || length == 0 || *field == ' ' || end != field + length || errno != 0;
-    return line->bad ? 0 : value;
-}
-
-/* A time within the run. Bounded so that sums of some do not overflow: to three years. */
-static uint64_t take_ns(struct line *line)
-{
-    uint64_t ns = take_count(line);
-    line->bad = line->bad || ns > 100000000000000000u;
-    return line->bad ? 0 : ns;
-}
-
-/* A count up to and with `most`. */
-static unsigned take_small(struct line *line, unsigned most)
-{
-    uint64_t value = take_count(line);
-    line->bad = line->bad || value > most;
-    return line->bad ? 0 : (unsigned)value;
-}
-
-static int take_int(struct line *line)
-{
-    int64_t value = take_integer(line);
-    line->bad = line->bad || value > INT32_MAX || value < INT32_MIN;
-    return line->bad ? 0 : (int)value;
-}
-
-static double take_real(struct line *line)
-{
-    size_t length;
-    const char *field = take(line, &length);
-    char *end = NULL;
-    double value = strtod(field, &end);
-    line->bad = line->bad || length == 0 || *field == ' ' || end != field + length;
-    return line->bad ? NAN : value;
-}
-
-static void take_text(struct line *line, char *text, size_t bytes)
-{
-    size_t length;
-    const char *field = take(line, &length);
-    (void)snprintf(text, bytes, "%.*s", (int)(length < bytes ? length : bytes), field);
-}
-
-/* All that is left, tabs and all. */
-static void take_rest(struct line *line, char *text, size_t bytes)
-{
-    size_t length = (size_t)(line->end - line->at);
-    line->bad = line->bad || line->over;
-    line->over = true;
-    (void)snprintf(text, bytes, "%.*s", (int)(length < bytes ? length : bytes), line->at);
-    line->at = line->end;
-}
-
 /* Line `at`, cut into fields; false when it does not end. */
-static bool line_at(const struct prony_resume *resume, size_t at, size_t most, struct line *line)
+static bool line_at(const struct prony_resume *resume, size_t at, size_t most, struct prony_line *line)
 {
     const char *from = resume->text + at, *end = at < most ? memchr(from, '\n', most - at) : NULL;
-    *line = (struct line){.at = from, .end = end};
+    *line = (struct prony_line){.at = from, .end = end};
     return end != NULL;
-}
-
-static bool is_kind(const char *field, size_t length, const char *kind)
-{
-    return strlen(kind) == length && strncmp(field, kind, length) == 0;
 }
 
 static int garbled(const struct prony_resume *resume, const char *at, struct prony_error *error)
@@ -155,16 +59,16 @@ static int load(const char *path, struct prony_resume *resume, struct prony_erro
 
 static int read_version(struct prony_resume *resume, struct prony_error *error)
 {
-    struct line line;
+    struct prony_line line;
     char version[32] = "";
     const char *kind;
     size_t length;
     if (!line_at(resume, 0, resume->bytes, &line))
         return prony_fail(error, resume->bytes < 16 ? -ENODATA : -EILSEQ, "it has no whole line");
-    kind = take(&line, &length);
-    if (!is_kind(kind, length, "prony-journal"))
+    kind = prony_line_field(&line, &length);
+    if (!prony_line_is(kind, length, "prony-journal"))
         return prony_fail(error, -EILSEQ, "it is no journal of prony");
-    take_rest(&line, version, sizeof version);
+    prony_line_rest(&line, version, sizeof version);
     if (strcmp(version, PRONY_JOURNAL_VERSION) != 0)
         return prony_fail(error, -EPROTO, "it is of version %.16s, and this prony reads version %s: start the run anew",
                           version, PRONY_JOURNAL_VERSION);
@@ -192,17 +96,17 @@ static int add_word(struct prony_resume *resume, const char *text, size_t length
 /* The head: the run, its command line, what must be the same, its cells. */
 static int read_head(struct prony_resume *resume, struct prony_error *error)
 {
-    struct line line;
+    struct prony_line line;
     unsigned cells = 0;
     int code = 0;
     if (line_at(resume, resume->body, resume->bytes, &line)) {
         size_t length;
-        const char *kind = take(&line, &length);
-        bool run = is_kind(kind, length, "run");
-        (void)take(&line, &length);
-        (void)take_count(&line);
-        resume->cells = take_small(&line, NUMBER_MOST);
-        resume->started_s = take_integer(&line);
+        const char *kind = prony_line_field(&line, &length);
+        bool run = prony_line_is(kind, length, "run");
+        (void)prony_line_field(&line, &length);
+        (void)prony_line_count(&line);
+        resume->cells = prony_line_small(&line, NUMBER_MOST);
+        resume->started_s = prony_line_integer(&line);
         if (!run || line.bad || !line.over)
             return garbled(resume, line.end, error);
         resume->body = (size_t)(line.end - resume->text) + 1;
@@ -210,11 +114,11 @@ static int read_head(struct prony_resume *resume, struct prony_error *error)
     while (code == 0 && line_at(resume, resume->body, resume->bytes, &line)) {
         const char *from = line.at;
         size_t length;
-        const char *kind = take(&line, &length);
-        if (is_kind(kind, length, "word")) {
+        const char *kind = prony_line_field(&line, &length);
+        if (prony_line_is(kind, length, "word")) {
             code = add_word(resume, line.at, (size_t)(line.end - line.at));
-        } else if (is_kind(kind, length, "same") || is_kind(kind, length, "cell")) {
-            cells += is_kind(kind, length, "cell");
+        } else if (prony_line_is(kind, length, "same") || prony_line_is(kind, length, "cell")) {
+            cells += prony_line_is(kind, length, "cell");
             code = prony_list_add(&resume->same, from, (size_t)(line.end - from));
         } else {
             break;
@@ -231,30 +135,30 @@ static int read_head(struct prony_resume *resume, struct prony_error *error)
 /* Lines that mean nothing without the one that follows them. */
 static bool is_part(const char *kind, size_t length)
 {
-    return is_kind(kind, length, "state") || is_kind(kind, length, "who") || is_kind(kind, length, "event") ||
-           is_kind(kind, length, "histogram");
+    return prony_line_is(kind, length, "state") || prony_line_is(kind, length, "who") ||
+           prony_line_is(kind, length, "event") || prony_line_is(kind, length, "histogram");
 }
 
 static bool is_whole(const char *kind, size_t length)
 {
-    return is_kind(kind, length, "visit") || is_kind(kind, length, "rerun");
+    return prony_line_is(kind, length, "visit") || prony_line_is(kind, length, "rerun");
 }
 
 /* Where the last whole record ends, and whether it is that of a run that has its report. */
 static void find_end(struct prony_resume *resume)
 {
-    struct line line;
+    struct prony_line line;
     bool ended = false;
     resume->whole = resume->body;
     for (size_t at = resume->body; line_at(resume, at, resume->bytes, &line);) {
         size_t length;
-        const char *kind = take(&line, &length);
+        const char *kind = prony_line_field(&line, &length);
         at = (size_t)(line.end - resume->text) + 1;
         if (is_part(kind, length))
             continue;
         resume->whole = at;
-        resume->done = is_kind(kind, length, "report") && ended;
-        ended = is_kind(kind, length, "end") && strncmp(line.at, "done\t", 5) == 0;
+        resume->done = prony_line_is(kind, length, "report") && ended;
+        ended = prony_line_is(kind, length, "end") && strncmp(line.at, "done\t", 5) == 0;
     }
 }
 
@@ -300,11 +204,11 @@ static void lasted(struct restoring *r, uint64_t ns)
     r->resume->elapsed_ns = ns > r->resume->elapsed_ns ? ns : r->resume->elapsed_ns;
 }
 
-static void restore_open(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_open(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
-    const unsigned launch = take_small(line, NUMBER_MOST);
-    (void)take_integer(line);
-    take_rest(line, cell->about, sizeof cell->about);
+    const unsigned launch = prony_line_small(line, NUMBER_MOST);
+    (void)prony_line_integer(line);
+    prony_line_rest(line, cell->about, sizeof cell->about);
     line->bad = line->bad || launch < cell->launches;
     if (line->bad || prony_cell_make_room(cell, &r->run->method, r->error) != 0)
         return;
@@ -312,111 +216,111 @@ static void restore_open(struct restoring *r, struct prony_cell *cell, struct li
     cell->caller_pu = prony_caller_pu(cell, r->run->topology);
 }
 
-static enum prony_course take_course(struct line *line)
+static enum prony_course take_course(struct prony_line *line)
 {
     size_t length;
-    const char *field = take(line, &length);
+    const char *field = prony_line_field(line, &length);
     for (int course = 0; course <= PRONY_COURSE_NEVER; course++)
-        if (is_kind(field, length, prony_course_name((enum prony_course)course)))
+        if (prony_line_is(field, length, prony_course_name((enum prony_course)course)))
             return (enum prony_course)course;
     line->bad = true;
     return PRONY_COURSE_UNKNOWN;
 }
 
-static void restore_warm(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_warm(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     struct prony_warm_up warm;
     uint64_t samples[PRONY_WARM_MOST];
     (void)r;
-    warm.repeats = take_integer(line);
-    warm.calibrate_ns = take_ns(line);
-    warm.samples = take_small(line, PRONY_WARM_MOST);
+    warm.repeats = prony_line_integer(line);
+    warm.calibrate_ns = prony_line_ns(line);
+    warm.samples = prony_line_small(line, PRONY_WARM_MOST);
     warm.course = take_course(line);
-    warm.steady_from = take_small(line, PRONY_WARM_MOST);
+    warm.steady_from = prony_line_small(line, PRONY_WARM_MOST);
     warm.ns = samples;
     for (unsigned i = 0; i < warm.samples; i++)
-        samples[i] = take_count(line);
+        samples[i] = prony_line_count(line);
     line->bad = line->bad || cell->launches == 0 || warm.repeats < 1 || warm.steady_from > warm.samples;
     if (!line->bad)
         prony_cell_take_warm_up(cell, &warm);
 }
 
-static void restore_state(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_state(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     (void)r;
-    cell->verified = take_integer(line);
-    cell->shortfall = take_integer(line);
-    cell->reordered = take_integer(line);
-    cell->spent_ns = take_count(line);
-    cell->counted_samples = take_count(line);
-    cell->counted_repeats = take_integer(line);
-    cell->counter_read_ns = take_real(line);
+    cell->verified = prony_line_integer(line);
+    cell->shortfall = prony_line_integer(line);
+    cell->reordered = prony_line_integer(line);
+    cell->spent_ns = prony_line_count(line);
+    cell->counted_samples = prony_line_count(line);
+    cell->counted_repeats = prony_line_integer(line);
+    cell->counter_read_ns = prony_line_real(line);
     line->bad = line->bad || cell->counted_repeats < 0;
 }
 
-static struct prony_cell_worker *take_worker(const struct prony_cell *cell, struct line *line)
+static struct prony_cell_worker *take_worker(const struct prony_cell *cell, struct prony_line *line)
 {
-    const unsigned worker = take_small(line, cell->workers - 1);
+    const unsigned worker = prony_line_small(line, cell->workers - 1);
     line->bad = line->bad || cell->who == NULL;
     return line->bad ? NULL : &cell->who[worker];
 }
 
-static void restore_who(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_who(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     struct prony_cell_worker *who = take_worker(cell, line);
     (void)r;
     if (who == NULL)
         return;
-    who->pid = take_int(line);
-    who->tid = take_int(line);
-    who->pu = take_int(line);
-    who->generation = take_small(line, UINT32_MAX);
-    who->items = take_integer(line);
-    who->usage.gangs = take_count(line);
-    who->usage.cpu_ns = take_count(line);
-    who->usage.voluntary = take_count(line);
-    who->usage.involuntary = take_count(line);
-    who->usage.node = take_int(line);
-    who->usage.asked = take_small(line, UINT32_MAX);
+    who->pid = prony_line_int(line);
+    who->tid = prony_line_int(line);
+    who->pu = prony_line_int(line);
+    who->generation = prony_line_small(line, UINT32_MAX);
+    who->items = prony_line_integer(line);
+    who->usage.gangs = prony_line_count(line);
+    who->usage.cpu_ns = prony_line_count(line);
+    who->usage.voluntary = prony_line_count(line);
+    who->usage.involuntary = prony_line_count(line);
+    who->usage.node = prony_line_int(line);
+    who->usage.asked = prony_line_small(line, UINT32_MAX);
     line->bad = line->bad || who->items < 0;
 }
 
-static void restore_event(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_event(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     const struct prony_cell_worker *who = take_worker(cell, line);
-    const unsigned event = take_small(line, PRONY_EVENTS_MAX);
+    const unsigned event = prony_line_small(line, PRONY_EVENTS_MAX);
     struct prony_value *value;
     line->bad = line->bad || who->values == NULL || event >= r->run->method.events.count;
     if (line->bad)
         return;
     value = &who->values[event];
-    value->value = take_integer(line);
-    value->status = take_small(line, PRONY_SCALED);
-    value->samples = take_small(line, UINT32_MAX);
-    value->enabled_ns = take_count(line);
-    value->running_ns = take_count(line);
-    take_text(line, value->source, sizeof value->source);
-    take_text(line, value->reason, sizeof value->reason);
+    value->value = prony_line_integer(line);
+    value->status = prony_line_small(line, PRONY_SCALED);
+    value->samples = prony_line_small(line, UINT32_MAX);
+    value->enabled_ns = prony_line_count(line);
+    value->running_ns = prony_line_count(line);
+    prony_line_text(line, value->source, sizeof value->source);
+    prony_line_text(line, value->reason, sizeof value->reason);
 }
 
-static void restore_histogram(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_histogram(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     struct prony_histogram *into, one = {.count = 0};
     size_t length;
-    const char *kind = take(line, &length);
+    const char *kind = prony_line_field(line, &length);
     (void)r;
-    if (is_kind(kind, length, "latency"))
+    if (prony_line_is(kind, length, "latency"))
         into = cell->latency;
-    else if (cell->times != NULL && is_kind(kind, length, "wait"))
+    else if (cell->times != NULL && prony_line_is(kind, length, "wait"))
         into = &cell->times->wait;
     else
-        into = cell->times != NULL && is_kind(kind, length, "run") ? &cell->times->run : NULL;
-    one.min_ns = take_count(line);
-    one.max_ns = take_count(line);
-    one.clipped = take_count(line);
+        into = cell->times != NULL && prony_line_is(kind, length, "run") ? &cell->times->run : NULL;
+    one.min_ns = prony_line_count(line);
+    one.max_ns = prony_line_count(line);
+    one.clipped = prony_line_count(line);
     while (!line->bad && !line->over) {
-        const unsigned bucket = take_small(line, PRONY_HISTOGRAM_BUCKETS - 1);
-        one.bucket[bucket] += take_count(line);
+        const unsigned bucket = prony_line_small(line, PRONY_HISTOGRAM_BUCKETS - 1);
+        one.bucket[bucket] += prony_line_count(line);
         one.count += one.bucket[bucket];
     }
     line->bad = line->bad || into == NULL || one.count == 0 || one.min_ns > one.max_ns;
@@ -425,7 +329,7 @@ static void restore_histogram(struct restoring *r, struct prony_cell *cell, stru
 }
 
 /* How many fields are left. */
-static unsigned fields_left(const struct line *line)
+static unsigned fields_left(const struct prony_line *line)
 {
     unsigned n = line->over ? 0 : 1;
     for (const char *at = line->at; at < line->end; at++)
@@ -433,31 +337,31 @@ static unsigned fields_left(const struct line *line)
     return n;
 }
 
-static void take_disturbed(struct line *line, struct prony_disturbed *seen)
+static void take_disturbed(struct prony_line *line, struct prony_disturbed *seen)
 {
-    seen->before.line_ns = take_real(line);
-    seen->after.line_ns = take_real(line);
-    seen->before.compute_ns = take_real(line);
-    seen->after.compute_ns = take_real(line);
-    seen->steal_ns = take_count(line);
-    seen->involuntary = take_count(line);
-    seen->migrations = take_count(line);
-    seen->marked = take_small(line, 1) != 0;
+    seen->before.line_ns = prony_line_real(line);
+    seen->after.line_ns = prony_line_real(line);
+    seen->before.compute_ns = prony_line_real(line);
+    seen->after.compute_ns = prony_line_real(line);
+    seen->steal_ns = prony_line_count(line);
+    seen->involuntary = prony_line_count(line);
+    seen->migrations = prony_line_count(line);
+    seen->marked = prony_line_small(line, 1) != 0;
 }
 
-static void restore_visit(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_visit(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     const struct prony_visit *last = cell->visits_count == 0 ? NULL : &cell->visits[cell->visits_count - 1];
     struct prony_visit visit = {.samples = 0}, *made;
     uint64_t ns;
-    visit.block = take_small(line, NUMBER_MOST);
-    visit.launch = take_small(line, NUMBER_MOST);
-    ns = visit.t_ns = take_ns(line);
+    visit.block = prony_line_small(line, NUMBER_MOST);
+    visit.launch = prony_line_small(line, NUMBER_MOST);
+    ns = visit.t_ns = prony_line_ns(line);
     take_disturbed(line, &visit.disturbed);
-    visit.cpu_ns = take_count(line);
+    visit.cpu_ns = prony_line_count(line);
     for (unsigned i = 0; i < PRONY_PHASES; i++)
-        visit.phases_ns[i] = take_count(line);
-    take_text(line, visit.disturbed.why, sizeof visit.disturbed.why);
+        visit.phases_ns[i] = prony_line_count(line);
+    prony_line_text(line, visit.disturbed.why, sizeof visit.disturbed.why);
     visit.samples = fields_left(line);
     line->bad = line->bad || cell->repeats < 1 || visit.launch >= cell->launches || visit.samples == 0 ||
                 visit.samples > PRONY_SAMPLES_MOST ||
@@ -473,7 +377,7 @@ static void restore_visit(struct restoring *r, struct prony_cell *cell, struct l
     *made = visit;
     cell->visits_count++;
     for (unsigned i = 0; i < visit.samples; i++) {
-        made->samples_ns[i] = take_ns(line);
+        made->samples_ns[i] = prony_line_ns(line);
         line->bad = line->bad || made->samples_ns[i] == 0;
         ns += made->samples_ns[i];
     }
@@ -483,25 +387,25 @@ static void restore_visit(struct restoring *r, struct prony_cell *cell, struct l
     lasted(r, ns);
 }
 
-static void restore_rerun(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_rerun(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     char why[2];
     (void)r;
     line->bad = line->bad || cell->who == NULL;
-    (void)take_integer(line);
-    take_rest(line, why, sizeof why);
+    (void)prony_line_integer(line);
+    prony_line_rest(line, why, sizeof why);
 }
 
-static void restore_fail(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_fail(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     (void)r;
-    take_rest(line, cell->reason.text, sizeof cell->reason.text);
+    prony_line_rest(line, cell->reason.text, sizeof cell->reason.text);
     cell->reason.code = -EIO; /* which one it was is not told: only its words are */
     cell->outcome = PRONY_FAILED;
     cell->restored = true;
 }
 
-static void restore_skip(struct restoring *r, struct prony_cell *cell, struct line *line)
+static void restore_skip(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     restore_fail(r, cell, line);
     cell->reason.code = -ENOTSUP;
@@ -510,19 +414,19 @@ static void restore_skip(struct restoring *r, struct prony_cell *cell, struct li
 
 static const struct {
     const char *kind;
-    void (*restore)(struct restoring *r, struct prony_cell *cell, struct line *line);
+    void (*restore)(struct restoring *r, struct prony_cell *cell, struct prony_line *line);
 } of_cells[] = {
     {"open", restore_open},   {"warm", restore_warm},           {"state", restore_state}, {"who", restore_who},
     {"event", restore_event}, {"histogram", restore_histogram}, {"visit", restore_visit}, {"rerun", restore_rerun},
     {"fail", restore_fail},   {"skip", restore_skip},
 };
 
-static void restore_cell(struct restoring *r, const char *kind, size_t length, struct line *line)
+static void restore_cell(struct restoring *r, const char *kind, size_t length, struct prony_line *line)
 {
-    const unsigned number = take_small(line, r->run->count - 1);
+    const unsigned number = prony_line_small(line, r->run->count - 1);
     struct prony_cell *cell = &r->run->cells[number];
     size_t i = 0;
-    while (i < sizeof of_cells / sizeof of_cells[0] && !is_kind(kind, length, of_cells[i].kind))
+    while (i < sizeof of_cells / sizeof of_cells[0] && !prony_line_is(kind, length, of_cells[i].kind))
         i++;
     if (i == sizeof of_cells / sizeof of_cells[0]) {
         line->bad = true;
@@ -544,13 +448,13 @@ static int note(struct prony_run *run, int64_t at_s, uint64_t t_ns, struct prony
     return 0;
 }
 
-static void restore_resume(struct restoring *r, struct line *line)
+static void restore_resume(struct restoring *r, struct prony_line *line)
 {
     int64_t at_s, budget_ns;
     uint64_t t_ns;
-    at_s = take_integer(line);
-    t_ns = take_ns(line);
-    budget_ns = take_integer(line);
+    at_s = prony_line_integer(line);
+    t_ns = prony_line_ns(line);
+    budget_ns = prony_line_integer(line);
     line->bad = line->bad || !line->over || budget_ns < 0;
     if (line->bad || note(r->run, at_s, t_ns, r->error) != 0)
         return;
@@ -558,30 +462,31 @@ static void restore_resume(struct restoring *r, struct line *line)
     lasted(r, t_ns);
 }
 
-static void restore_end(struct restoring *r, struct line *line)
+static void restore_end(struct restoring *r, struct prony_line *line)
 {
     size_t length;
-    const char *how = take(line, &length);
-    lasted(r, take_ns(line));
-    line->bad = line->bad || !line->over || !(is_kind(how, length, "done") || is_kind(how, length, "interrupted"));
+    const char *how = prony_line_field(line, &length);
+    lasted(r, prony_line_ns(line));
+    line->bad =
+        line->bad || !line->over || !(prony_line_is(how, length, "done") || prony_line_is(how, length, "interrupted"));
 }
 
 int prony_resume_restore(struct prony_resume *resume, struct prony_run *run, struct prony_error *error)
 {
     struct prony_error reason = {0, ""};
     struct restoring r = {resume, run, &reason};
-    struct line line;
+    struct prony_line line;
     bool parts = false; /* what they belong to must follow */
     run->started_s = resume->started_s;
     for (size_t at = resume->body; line_at(resume, at, resume->whole, &line);) {
         size_t length;
-        const char *kind = take(&line, &length);
+        const char *kind = prony_line_field(&line, &length);
         at = (size_t)(line.end - resume->text) + 1;
-        if (is_kind(kind, length, "resume"))
+        if (prony_line_is(kind, length, "resume"))
             restore_resume(&r, &line);
-        else if (is_kind(kind, length, "end"))
+        else if (prony_line_is(kind, length, "end"))
             restore_end(&r, &line);
-        else if (!is_kind(kind, length, "report"))
+        else if (!prony_line_is(kind, length, "report"))
             restore_cell(&r, kind, length, &line);
         line.bad = line.bad || (parts && !is_part(kind, length) && !is_whole(kind, length));
         parts = is_part(kind, length);

@@ -110,7 +110,7 @@ static void serve_next(struct prony_body *me, struct prony_inbox *inbox)
         __atomic_store_n(&inbox->head, me->head, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&me->crew->hall->wants_room, __ATOMIC_SEQ_CST) != 0)
             prony_crew_ring(me->crew);
-    } else if (me->head % RUN == 0) {
+    } else if (me->head % RUN == 0 || me->crew->policy.tasks_a_worker != 0) { /* who follows goes on from there */
         __atomic_store_n(&inbox->head, me->head, __ATOMIC_RELEASE);
     }
 }

@@ -48,10 +48,10 @@ class Resume(ProgramTest):
 
     def stop(self, running, visits, number, folder="out"):
         """Sends a signal once so many visits are in the journal, or the run has ended; what it said."""
-        for _ in range(30000):
+        for _ in range(6000):
             if running.poll() is not None or len(visits_of(self.path(folder, "journal"))) >= visits:
                 break
-            time.sleep(0.002)
+            time.sleep(0.01)
         running.send_signal(number)
         return running.communicate(timeout=60)
 
@@ -203,10 +203,10 @@ class Resume(ProgramTest):
     def test_a_live_run_is_left_alone(self):
         running = self.start(*SMALL, "--visits", "100000", "-o", "out")
         try:
-            for _ in range(30000):
+            for _ in range(6000):
                 if visits_of(self.path("out", "journal")) or running.poll() is not None:
                     break
-                time.sleep(0.002)
+                time.sleep(0.01)
             self.refused("run", "--resume", "out", says="in use", code=3)
         finally:
             running.send_signal(signal.SIGINT)

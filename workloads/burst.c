@@ -51,7 +51,7 @@ static int read_bursts(struct wire *wire, struct wire_flow *flow, const struct w
         if (code == 0 && (flow->next % arg->more[BURST] == 0 || flow->next == hi))
             code = wire_tell(wire, flow->end, flow->next);
         else if (code == -EAGAIN)
-            code = __atomic_load_n(&wire->line->ended, __ATOMIC_ACQUIRE) != 0 ? -ENODATA : 0;
+            code = wire->over != 0 ? -ENODATA : 0;
     }
     return code == -ENODATA ? 0 : code;
 }

@@ -25,7 +25,7 @@ static int read_in_turns(struct wire *wire, struct wire_flow *flows, unsigned n,
             code = wire_take(wire, &flows[i]);
             *last = code == 0 ? i : *last;
             if (code == -EAGAIN) {
-                bool all = __atomic_load_n(&wire->line->ended, __ATOMIC_ACQUIRE) == n;
+                bool all = wire->over == n;
                 flows[i].next = all ? hi : flows[i].next;
                 code = 0;
             }

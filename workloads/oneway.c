@@ -59,7 +59,7 @@ static int read_all(struct wire *wire, struct wire_flow *flow, const struct time
                 compare(wire, times, came, (unsigned)(flow->seen % TIMES) + 1);
             code = wire_tell(wire, flow->end, flow->seen + 1);
         } else if (code == -EAGAIN) {
-            code = __atomic_load_n(&wire->line->ended, __ATOMIC_ACQUIRE) != 0 ? -ENODATA : 0;
+            code = wire->over != 0 ? -ENODATA : 0;
         }
     }
     return code == -ENODATA ? 0 : code;

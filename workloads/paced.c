@@ -57,7 +57,7 @@ static int read_paced(struct wire *wire, struct wire_flow *flow, const struct wi
             uint64_t now = prony_now_ns(), then = intended(wire, arg, flow->seen);
             prony_histogram_record(latency, now > then ? now - then : 0);
         } else if (code == -EAGAIN) {
-            code = __atomic_load_n(&wire->line->ended, __ATOMIC_ACQUIRE) != 0 ? -ENODATA : 0;
+            code = wire->over != 0 ? -ENODATA : 0;
         }
     }
     return code == -ENODATA ? 0 : code;

@@ -55,7 +55,7 @@ static int answer(struct wire *wire, struct wire_flow *flow, uint64_t hi)
         if (code == 0)
             code = wire_send(wire, flow->end, ~flow->seen);
         else if (code == -EAGAIN)
-            code = __atomic_load_n(&wire->line->ended, __ATOMIC_ACQUIRE) != 0 ? -ENODATA : 0;
+            code = wire->over != 0 ? -ENODATA : 0;
     }
     return code == -ENODATA ? 0 : code;
 }

@@ -63,6 +63,7 @@ struct wire {
     uint64_t size, answer_bytes, mask;      /* mask: of the bits of a number that a message has room for */
     uint64_t seed;
     bool lossy;
+    uint32_t over;    /* line->ended before the last wait for a message: what was sent by then would have come */
     uint64_t last_ns; /* of the last message, where some may be lost */
     struct wire_result result;
 };
@@ -126,6 +127,15 @@ static inline bool wire_whole(const unsigned char *message, uint64_t size, uint6
 
 /* The life of a role */
 
+/* Where messages may be lost, one of an earlier sample may have come after nobody waited for it any more. */
+static inline void wire_clear(struct wire *wire, void *end)
+{
+    int64_t got;
+    do
+        got = wire->channel->recv(end, wire->message, wire->size, 0);
+    while (got >= 0 || got == -EMSGSIZE);
+}
+
 /* Fills the message, or with `receives` makes the buffer wrong everywhere. 0, or why there is nothing to talk over. */
 static inline int wire_open(struct wire *wire, struct prony_worker *worker, const struct prony_task *task,
                             bool receives)
@@ -150,6 +160,10 @@ static inline int wire_open(struct wire *wire, struct prony_worker *worker, cons
     wire->result.whole = 1;
     if (worker->index == 0) /* nobody looks at it before all have begun */
         memset(wire->line, 0, sizeof *wire->line);
+    for (unsigned i = 0; wire->lossy && worker->spokes != NULL && i + 1 < worker->roles; i++)
+        wire_clear(wire, worker->spokes[i]);
+    if (wire->lossy)
+        wire_clear(wire, worker->attached);
     if (receives)
         memset(wire->message, 0xa5, wire->size);
     else
@@ -247,7 +261,10 @@ static inline uint64_t wire_number(struct wire *wire, struct wire_flow *flow)
  * error. */
 static inline int wire_take(struct wire *wire, struct wire_flow *flow)
 {
-    int64_t got = wire_get(wire, flow->end, wire->message, wire->size, wire->lossy ? wire_patience_ns : -1);
+    int64_t got;
+    if (wire->lossy)
+        wire->over = __atomic_load_n(&wire->line->ended, __ATOMIC_ACQUIRE);
+    got = wire_get(wire, flow->end, wire->message, wire->size, wire->lossy ? wire_patience_ns : -1);
     if (got < 0)
         return wire->lossy && got == -ETIMEDOUT ? -EAGAIN : (int)got;
     flow->seen = wire_number(wire, flow);
@@ -272,7 +289,7 @@ static inline int wire_drain(struct wire *wire, struct wire_flow *flow, uint64_t
     while (flow->next < hi && code == 0) {
         code = wire_take(wire, flow);
         if (code == -EAGAIN)
-            code = __atomic_load_n(&wire->line->ended, __ATOMIC_ACQUIRE) != 0 ? -ENODATA : 0;
+            code = wire->over != 0 ? -ENODATA : 0;
     }
     return code == -ENODATA ? 0 : code;
 }

@@ -64,6 +64,30 @@ static void lost_messages_are_counted(void **state)
     rig_close(&rig);
 }
 
+/* A message that came after its sample was over is none of the next. */
+static void late_messages_are_not_counted(void **state)
+{
+    static const char *const params[] = {"items", "40", "size", "100", NULL}, *const all[] = {"stream", "pingpong"};
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct prony_worker worker = {.index = 0};
+        unsigned char late[100] = {7};
+        struct rig rig;
+        void *end;
+        make_fake();
+        fake.head.caps |= PRONY_CHANNEL_LOSSY;
+        open_over_fake(&rig, all[i], params);
+        assert_int_equal(plain->attach(&rig.ends[0], &worker, &end, NULL), 0);
+        assert_int_equal(plain->send(end, late, sizeof late, -1), sizeof late);
+        plain->detach(end);
+        if (rig_sample(&rig) != 0)
+            fail_msg("%s: %s", all[i], rig.error.text);
+        assert_int_equal(rig.bench.shortfall, 0);
+        assert_int_equal(rig.bench.reordered, 0);
+        rig_close(&rig);
+    }
+}
+
 static void a_channel_that_does_not_say_so_may_lose_nothing(void **state)
 {
     static const char *const params[] = {"items", "4", "size", "100", NULL};
@@ -123,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_messages_are_counted),
+        cmocka_unit_test(late_messages_are_not_counted),
         cmocka_unit_test(a_channel_that_does_not_say_so_may_lose_nothing),
         cmocka_unit_test(a_changed_byte_is_found),
         cmocka_unit_test(a_stall_is_in_every_message_it_delayed),

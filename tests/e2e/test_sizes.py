@@ -5,7 +5,7 @@ import unittest
 from program import ProgramTest
 
 BASE = ("run", "-e", "fork", "-w", "pingpong", "-n", "2", "--counters", "none", "--visits", "6", "--samples", "1", "--budget",
-        "200s", "--timeout", "30s", "-p", "items=20", "-o", "out")
+        "200s", "--timeout", "300s", "-p", "items=4", "-o", "out")
 
 
 class Sizes(ProgramTest):
@@ -44,10 +44,10 @@ class Sizes(ProgramTest):
     def test_in_a_suite_the_rest_is_measured(self):
         suite = {"suite": "large", "summary": "sizes that not all can carry", "rows": [
             {"engines": ["fork"], "workloads": ["pingpong"], "channels": ["posix-mq", "pipe"], "workers": ["2"],
-             "params": ["size=1Mi", "items=20"]}]}
+             "params": ["size=1Mi", "items=4"]}]}
         self.write("large.json", json.dumps(suite))
         self.prony("run", "large.json", "--counters", "none", "--visits", "6", "--samples", "1", "--budget", "200s",
-                   "--timeout", "30s", "-o", "out")
+                   "--timeout", "300s", "-o", "out")
         self.assertEqual({key[0]: cell["status"] for key, cell in self.cells().items()},
                          {"posix-mq": "skipped", "pipe": "ok"})
 

@@ -204,7 +204,8 @@ static void test_killed_interpreter(void **state)
     finish(&bed);
 }
 
-/* Tasks that were under way when a worker died are DONE with its signal, and so are later ones. */
+/* Tasks that were under way when the death of a worker is noticed are DONE with its signal, and so are later ones. Until
+ * then the other worker does them. */
 static void test_killed_in_tasks(void **state)
 {
     enum { N = 200 };
@@ -222,11 +223,13 @@ static void test_killed_in_tasks(void **state)
         tasks[i].future = bed.offsets[i];
     }
     assert_int_equal(kill(bed_slots(&bed)[1].pid, SIGKILL), 0);
-    (void)bed.cell.engine->submit(bed.bench.handle, tasks, N);
-    (void)bed.cell.engine->wait(bed.bench.handle, bed.offsets, N, N, BED_TIMEOUT_NS);
-    for (unsigned i = 0; i < N; i++) {
-        assert_int_equal(prony_future_phase(bed_future(&bed, i)), PRONY_DONE);
-        assert_true(bed_future(&bed, i)->status == 0 || bed_future(&bed, i)->status == -(PRONY_DIED + SIGKILL));
+    for (unsigned round = 0; round < 10000 && (round == 0 || bed_future(&bed, N - 1)->status == 0); round++) {
+        (void)bed.cell.engine->submit(bed.bench.handle, tasks, N);
+        (void)bed.cell.engine->wait(bed.bench.handle, bed.offsets, N, N, BED_TIMEOUT_NS);
+        for (unsigned i = 0; i < N; i++) {
+            assert_int_equal(prony_future_phase(bed_future(&bed, i)), PRONY_DONE);
+            assert_true(bed_future(&bed, i)->status == 0 || bed_future(&bed, i)->status == -(PRONY_DIED + SIGKILL));
+        }
     }
     assert_int_equal(bed_future(&bed, N - 1)->status, -(PRONY_DIED + SIGKILL));
     assert_int_equal(bed.cell.engine->submit(bed.bench.handle, tasks, 1), -(PRONY_DIED + SIGKILL));

@@ -90,7 +90,8 @@ class Ipc(ProgramTest):
 
     def test_queues_that_a_user_may_have_at_once(self):
         self.prony("run", "-w", "pingpong", "-e", "fork", "-c", "posix-mq", "-n", "2", "-p", "size=64,128,256,1Ki", "-p",
-                   "channel.wait=block,spin", "-p", "posix-mq.message=1Ki",  # other programs have some, too
+                   "channel.wait=block,adaptive", "-p", "items=50",
+                   "-p", "posix-mq.message=1Ki",  # other programs have some, too
                    "--budget", "60s", "--visits", "2", "-o", "out", "--counters", "none")
         report = self.report()
         self.assertEqual({cell["status"] for cell in report["cells"]} - {"interrupted"}, {"ok"})

@@ -12,22 +12,12 @@ import tempfile
 import time
 import unittest
 
+from marked import left_of
+
 PRONY = os.environ["PRONY"]
 SOURCE = pathlib.Path(os.environ["PRONY_SOURCE"])
 PTRACE = {"x86_64": 101, "aarch64": 117}.get(platform.machine())
 KILL, ERRNO, ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
-
-
-def children_of(marker):
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if marker.encode() in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                pass
-    return found
 
 
 def filtered(action):
@@ -69,7 +59,7 @@ class Refused(unittest.TestCase):
                               timeout=200, stdin=subprocess.DEVNULL, preexec_fn=install,
                               env={**os.environ, name: value, "LSAN_OPTIONS": "detect_leaks=0"})
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertEqual(children_of(marker), [], "processes were left behind")
+        self.assertEqual(left_of(marker), [], "processes were left behind")
         cells = json.loads(pathlib.Path(out, "report.json").read_text())["cells"]
         for cell in cells:
             self.assertEqual(cell["status"], "ok", cell["reason"])

@@ -12,21 +12,20 @@ import tempfile
 import time
 import unittest
 
+from marked import processes_of
+
 PRONY = os.environ["PRONY"]
 KINDS = ("msg", "sem", "shm")
 
 
-def processes_of(marker):
-    """Pids of those whose environment carries the marker, without keepers, which have sessions of their own."""
+def who_of(marker):
+    """Pids of a run's, without keepers, which have sessions of their own; and those."""
     found, keepers = [], []
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if marker.encode() in (entry / "environ").read_bytes().split(b"\0"):
-                    pid = int(entry.name)
-                    (keepers if os.getsid(pid) == pid else found).append(pid)
-            except OSError:
-                pass
+    for pid in processes_of(marker):
+        try:
+            (keepers if os.getsid(pid) == pid else found).append(pid)
+        except OSError:
+            pass
     return found, keepers
 
 
@@ -72,7 +71,7 @@ class Runs(unittest.TestCase):
                 runs = [(*self.start(folder, channel), channel) for channel in channels[first:first + 6]]
                 for i, (run, marker, channel) in enumerate(runs):
                     time.sleep(draw.uniform(0.05, 0.4))
-                    victims = [pid for pid in processes_of(marker)[0] if pid != run.pid]
+                    victims = [pid for pid in who_of(marker)[0] if pid != run.pid]
                     victim = draw.choice(victims) if victims and i % 2 == 0 else run.pid
                     try:
                         os.kill(victim, signal.SIGKILL)
@@ -84,7 +83,7 @@ class Runs(unittest.TestCase):
                     except subprocess.TimeoutExpired:
                         run.kill()
                         self.fail(f"{channel}: the run did not end")
-                    self.assertTrue(until(lambda: processes_of(marker) == ([], [])), f"{channel}: processes were left")
+                    self.assertTrue(until(lambda: who_of(marker) == ([], [])), f"{channel}: processes were left")
         self.assertTrue(until(lambda: not objects() - before), "objects of System V were left")
 
     def apart(self, prepare, *arguments):

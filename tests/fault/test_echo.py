@@ -11,21 +11,10 @@ import tempfile
 import time
 import unittest
 
+from marked import processes_of
+
 PRONY = os.environ["PRONY"]
 CONNECTIONS = 3
-
-
-def processes_of(marker):
-    """Pids of all that a run has started, in the order of their start, with the run itself."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if marker.encode() in (entry / "environ").read_bytes():
-                    found.append((int((entry / "stat").read_text().rsplit(")", 1)[1].split()[19]), int(entry.name)))
-            except (OSError, IndexError):
-                pass
-    return [pid for _, pid in sorted(found)]
 
 
 def sockets(pid):

@@ -9,30 +9,10 @@ import tempfile
 import time
 import unittest
 
+from marked import left_of
+
 PRONY = os.environ["PRONY"]
 SOURCE = pathlib.Path(os.environ["PRONY_SOURCE"])
-
-
-def children_of(marker):
-    """Pids of processes whose environment carries the marker: everything that a run of ours has started."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if marker.encode() in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                pass
-    return found
-
-
-def left_of(marker):
-    """The same, once those that were killed have had the time to go, or after a minute."""
-    for _ in range(3000):
-        if not children_of(marker):
-            break
-        time.sleep(0.02)
-    return children_of(marker)
 
 
 class Hosts(unittest.TestCase):

@@ -7,7 +7,7 @@ import jsonschema
 
 from program import SOURCE, ProgramTest
 
-QUICK = ("--visits", "1", "--samples", "1", "--counters", "none", "-o", "out", "-q")
+QUICK = ("--timeout", "300s", "--visits", "1", "--samples", "1", "--counters", "none", "-o", "out", "-q")
 
 
 class Ipc(ProgramTest):

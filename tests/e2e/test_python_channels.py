@@ -12,7 +12,7 @@ import unittest
 from program import ProgramTest, SOURCE
 
 CHANNELS = ("python-queue", "python-pipe", "python-simplequeue")
-QUICK = ("--visits", "1", "--samples", "1", "--counters", "none", "-o", "out", "-q")
+QUICK = ("--timeout", "300s", "--visits", "1", "--samples", "1", "--counters", "none", "-o", "out", "-q")
 
 
 class PythonChannels(ProgramTest):
@@ -29,7 +29,7 @@ class PythonChannels(ProgramTest):
         if not self.works:
             self.skipTest("CPython cannot be used here")
         self.prony("run", "-e", engine, "-w", workloads, "-c", ",".join(CHANNELS), "-n", "2", "-p",
-                   f"size={sizes}", "-p", "items=500", *more, "--budget", "60s", *QUICK)
+                   f"size={sizes}", "-p", "items=100", *more, *QUICK)
         cells = self.cells()
         self.assertEqual(len(cells), 3 * len(workloads.split(",")) * len(sizes.split(",")))
         for cell in cells:
@@ -72,7 +72,7 @@ class PythonChannels(ProgramTest):
 
     def test_others_are_told_what_it_needs(self):
         self.prony("run", "-e", "fork,thread", "-w", "pingpong", "-c", "pipe,python-queue", "-n", "2", "-p", "items=100",
-                   "--budget", "20s", *QUICK)
+                   *QUICK)
         for cell in self.cells():
             if cell["channel"] == "python-queue":
                 self.assertEqual(cell["status"], "skipped")

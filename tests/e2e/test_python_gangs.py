@@ -14,7 +14,7 @@ import unittest
 
 from program import ProgramTest, SOURCE
 
-QUICK = ("-p", "engine.code=python", "--visits", "1", "--samples", "1", "--budget", "60s", "--counters", "none", "-o", "out",
+QUICK = ("-p", "engine.code=python", "--visits", "1", "--samples", "1", "--timeout", "300s", "--counters", "none", "-o", "out",
          "-q")
 ITEMS = ("-p", "items=41")  # no worker has the same share as another
 

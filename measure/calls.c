@@ -1,5 +1,6 @@
 #include "measure/calls.h"
 #include "base/clock.h"
+#include "measure/record.h"
 #include "measure/tracer.h"
 
 #include <prony/plugin/channel.h>
@@ -143,7 +144,7 @@ void prony_calls(struct prony_bout *bout, struct prony_live *live, uint64_t dead
     struct prony_error *error = &cell->calls_reason;
     const struct prony_slot *slots;
     struct prony_tracer tracer;
-    uint64_t begun = prony_now_ns(), spent;
+    uint64_t begun = prony_now_ns();
     int code = 0;
     if (deadline_ns != 0 && begun + PRONY_CALLS_NS > deadline_ns)
         code = prony_fail(error, -EDQUOT, "the budget was spent before system calls were counted");
@@ -158,8 +159,6 @@ void prony_calls(struct prony_bout *bout, struct prony_live *live, uint64_t dead
         if (prony_tracer_end(&tracer, code != 0 && code != -ENOTSUP) != 0)
             prony_client_kill(&live->client);
     }
-    spent = prony_now_ns() - begun;
-    cell->spent_ns += spent;
-    prony_journal_say(&bout->journal, "calls\t%u\t%llu\t%lld\t%.3f\t%.3f\t%s", live->number, (unsigned long long)spent,
-                      (long long)cell->called_messages, cell->calls.done, cell->calls.vain, error->text);
+    cell->spent_ns += prony_now_ns() - begun;
+    prony_record_calls(&bout->journal, live);
 }

@@ -193,3 +193,23 @@ void prony_record_rerun(struct prony_journal *journal, const struct prony_live *
     }
     end(journal, out, &lines, &bytes);
 }
+
+void prony_record_calls(struct prony_journal *journal, const struct prony_live *live)
+{
+    const struct prony_cell *cell = live->cell;
+    char *lines = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&lines, &bytes);
+    if (out != NULL) {
+        (void)fprintf(out, "calls\t%u\t%llu\t%lld\t%.12g\t%.12g\t%.12g", live->number,
+                      (unsigned long long)cell->spent_ns, (long long)cell->called_messages, cell->calls.done,
+                      cell->calls.futex, cell->calls.vain);
+        for (unsigned i = 0; i < cell->workers; i++)
+            (void)fprintf(out, "\t%.12g\t%.12g\t%.12g", cell->who[i].calls.done, cell->who[i].calls.futex,
+                          cell->who[i].calls.vain);
+        (void)fputc('\t', out);
+        put_text(out, cell->calls_reason.text);
+        (void)fputc('\n', out);
+    }
+    end(journal, out, &lines, &bytes);
+}

@@ -14,5 +14,7 @@ void prony_record_visit(struct prony_journal *journal, const struct prony_live *
 /* After the counts of a second run were taken into the cell. samples: that were counted, or -errno and why. */
 void prony_record_rerun(struct prony_journal *journal, const struct prony_live *live, size_t events, int64_t samples,
                         const char *why);
+/* After the calls of a cell's messages were counted, or could not be. */
+void prony_record_calls(struct prony_journal *journal, const struct prony_live *live);
 
 #endif

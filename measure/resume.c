@@ -396,6 +396,29 @@ static void restore_rerun(struct restoring *r, struct prony_cell *cell, struct p
     prony_line_rest(line, why, sizeof why);
 }
 
+static void take_calls(struct prony_line *line, struct prony_calls *calls)
+{
+    calls->done = prony_line_real(line);
+    calls->futex = prony_line_real(line);
+    calls->vain = prony_line_real(line);
+}
+
+static void restore_calls(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
+{
+    (void)r;
+    line->bad = line->bad || cell->who == NULL;
+    if (line->bad)
+        return;
+    cell->spent_ns = prony_line_count(line);
+    cell->called_messages = prony_line_integer(line);
+    take_calls(line, &cell->calls);
+    for (unsigned i = 0; i < cell->workers; i++)
+        take_calls(line, &cell->who[i].calls);
+    prony_line_rest(line, cell->calls_reason.text, sizeof cell->calls_reason.text);
+    cell->calls_reason.code = cell->calls_reason.text[0] == '\0' ? 0 : -EIO;
+    line->bad = line->bad || cell->called_messages < 0;
+}
+
 static void restore_fail(struct restoring *r, struct prony_cell *cell, struct prony_line *line)
 {
     (void)r;
@@ -418,7 +441,7 @@ static const struct {
 } of_cells[] = {
     {"open", restore_open},   {"warm", restore_warm},           {"state", restore_state}, {"who", restore_who},
     {"event", restore_event}, {"histogram", restore_histogram}, {"visit", restore_visit}, {"rerun", restore_rerun},
-    {"fail", restore_fail},   {"skip", restore_skip},
+    {"calls", restore_calls}, {"fail", restore_fail},           {"skip", restore_skip},
 };
 
 static void restore_cell(struct restoring *r, const char *kind, size_t length, struct prony_line *line)

@@ -170,6 +170,11 @@ static void measure_cell(struct prony_journal *journal, const struct prony_run *
     }
     cell->counted_samples = prony_live_counted(&live);
     cell->counter_read_ns = prony_live_read_ns(&live);
+    cell->calls = (struct prony_calls){2.5, 0.125, 1};
+    cell->who[1].calls = (struct prony_calls){1.25, 0, 0.5};
+    cell->called_messages = 64;
+    (void)strcpy(cell->calls_reason.text, "in part");
+    prony_record_calls(journal, &live);
     free(live.client.arena.base);
 }
 
@@ -230,6 +235,10 @@ static int back(struct prony_resume *resume, struct prony_run *run, struct prony
 static void cells_are_same(const struct prony_cell *a, const struct prony_cell *b, size_t events)
 {
     assert_int_equal(a->repeats, b->repeats);
+    assert_true(a->called_messages == b->called_messages && a->called_messages != 0);
+    assert_memory_equal(&a->calls, &b->calls, sizeof a->calls);
+    assert_memory_equal(&a->who[1].calls, &b->who[1].calls, sizeof a->calls);
+    assert_string_equal(a->calls_reason.text, b->calls_reason.text);
     assert_int_equal(a->calibrate_ns, b->calibrate_ns);
     assert_int_equal(a->warm_samples, b->warm_samples);
     assert_memory_equal(a->warm_ns, b->warm_ns, a->warm_samples * sizeof *a->warm_ns);

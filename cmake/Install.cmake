@@ -12,8 +12,13 @@ install(TARGETS prony_parallel prony_base ARCHIVE)
 install(DIRECTORY include/prony TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
 install(FILES README.md CHANGELOG.md LICENSE TYPE DOC)
 
+set(PRONY_REQUIRES "")
+if(TARGET PkgConfig::NETTLE)
+    set(PRONY_REQUIRES nettle)
+endif()
+file(RELATIVE_PATH PRONY_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # so that the whole may be moved
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/prony.pc CONTENT
-[[prefix=${pcfiledir}/../..
+[[prefix=${pcfiledir}/@PRONY_UP@
 includedir=${prefix}/@CMAKE_INSTALL_INCLUDEDIR@
 libdir=${pcfiledir}/..
 
@@ -23,7 +28,7 @@ Version: @PROJECT_VERSION@
 Cflags: -I${includedir}
 Libs: -L${libdir} -lprony -lprony_base
 Libs.private: -lpthread -ldl
-Requires:
+Requires.private: @PRONY_REQUIRES@
 ]] @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/prony.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -34,6 +34,8 @@ prony_entry_fn *prony_entry_find(const char *name);
 
 /* kin.c: a new process says who it is; a parent makes room for a child before it starts one, notes and forgets it. */
 void prony_kin_born(const char *name, int daemon, int parent, int guard);
+/* Is this process one? */
+int prony_kin_is_daemon(void);
 int prony_kin_room(void);
 void prony_kin_add(const struct prony_process *process);
 void prony_kin_drop(const struct prony_process *process);

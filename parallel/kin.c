@@ -39,9 +39,17 @@ void prony_kin_born(const char *name, int daemon, int parent, int guard)
     here.sentinel = -1;
 }
 
+int prony_kin_is_daemon(void)
+{
+    return here.self.daemon;
+}
+
 const struct prony_self *prony_process_current(void)
 {
-    here.self.pid = getpid();
+    const int pid = getpid();
+    if (__atomic_load_n(&here.self.pid, __ATOMIC_RELAXED) !=
+        pid) /* asked for the first time since the process was forked */
+        __atomic_store_n(&here.self.pid, pid, __ATOMIC_RELAXED);
     return &here.self;
 }
 

@@ -82,7 +82,7 @@ int prony_process_start(struct prony_process *process, const struct prony_start 
     *process = (struct prony_process){.sentinel = -1, .line = -1};
     if (!prony_process_entered() && start->method != PRONY_START_FORK)
         return prony_fail(error, -EINVAL, "main() must call prony_process_enter() before a process is started");
-    if (prony_process_current()->daemon)
+    if (prony_kin_is_daemon())
         return prony_fail(error, -EPERM, "a daemon has no children: they would be left behind when it is killed");
     if (start->entry == NULL || prony_entry_find(start->entry) == NULL)
         return prony_fail(error, -ENOENT, "there is no entry '%s'", start->entry == NULL ? "" : start->entry);

@@ -83,8 +83,8 @@ struct prony_child {
 
 /* First in main(). `entries` may be NULL. 1: this image was started to run an entry, which has been run: return `exit_code`. Else 0. */
 int prony_process_enter(int argc, char **argv, const struct prony_entry *entries, int *exit_code);
-/* 0, -ENOENT (no such entry), -EPERM (the caller is a daemon, which would leave its children behind), -EINVAL (main() has not called prony_process_enter, and the
- * method needs it), -EMSGSIZE, or why there is no process. */
+/* 0, -ENOENT (no such entry), -EPERM (the caller is a daemon, which would leave its children behind), -EINVAL (main() has
+ * not called prony_process_enter, and the method needs it), -EMSGSIZE, or why there is no process. */
 int prony_process_start(struct prony_process *process, const struct prony_start *start, struct prony_error *error);
 /* Waits for the end. 0 or -ETIMEDOUT; again is harmless. */
 int prony_process_join(struct prony_process *process, int64_t timeout_ns);

@@ -237,8 +237,8 @@ static bool is_dropped(void *context, bool sleep)
 }
 
 /* After a timeout: hands out no more, waits a little, then kills processes. A thread cannot be stopped: it stays inside,
- * and the next map waits for it. */
-static void give_up(struct prony_pool *pool)
+ * and the next map waits for it (false). */
+static bool give_up(struct prony_pool *pool)
 {
     struct prony_round *round = pool->round;
     uint64_t cursor = __atomic_load_n(&round->cursor, __ATOMIC_SEQ_CST);
@@ -246,13 +246,15 @@ static void give_up(struct prony_pool *pool)
         confirm(pool->crew.desks, cursor);
     while (!__atomic_compare_exchange_n(&round->cursor, &cursor, (uint64_t)round->items << 16, 0, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST));
-    if (prony_crew_await(&pool->crew, is_dropped, pool, prony_deadline(GRACE_NS)) == 0 ||
-        pool->crew.policy.staff == PRONY_THREADS)
-        return;
+    if (prony_crew_await(&pool->crew, is_dropped, pool, prony_deadline(GRACE_NS)) == 0)
+        return true;
+    if (pool->crew.policy.staff == PRONY_THREADS)
+        return false;
     for (unsigned i = 0; i < pool->crew.workers; i++)
         if (__atomic_load_n(&pool->crew.desks[i].inside, __ATOMIC_SEQ_CST) != 0)
             prony_crew_kill(&pool->crew, i, false);
     (void)prony_crew_await(&pool->crew, is_over, pool, UINT64_MAX);
+    return true;
 }
 
 static void open_round(struct prony_pool *pool, const struct prony_task *task, int64_t chunk)
@@ -282,6 +284,7 @@ int prony_pool_map(struct prony_pool *pool, const struct prony_task *task, int64
     uint64_t deadline = prony_deadline(timeout_ns);
     struct prony_crew *crew = &pool->crew;
     int64_t items = task->hi - task->lo, chunks = chunk > 0 ? (items - 1) / chunk + 1 : items;
+    bool over;
     int code;
     *tally = (struct prony_tally){0, 0, 0, 0};
     if (items <= 0)
@@ -296,10 +299,9 @@ int prony_pool_map(struct prony_pool *pool, const struct prony_task *task, int64
     open_round(pool, task, chunk);
     prony_crew_wake_some(crew, chunks < crew->workers ? (unsigned)chunks : crew->workers);
     code = prony_crew_await(crew, is_over, pool, deadline);
-    if (code != 0)
-        give_up(pool);
+    over = code == 0 || give_up(pool); /* from then on somebody may still come in, but finds nothing to do */
     __atomic_store_n(&pool->round->open, 0, __ATOMIC_SEQ_CST);
-    for (unsigned i = 0; i < crew->workers && nobody_inside(pool, false); i++)
+    for (unsigned i = 0; i < crew->workers && over; i++)
         add_failure(&pool->lost, crew->desks[i].failed, crew->desks[i].status, crew->desks[i].first_lo,
                     crew->desks[i].first_hi);
     *tally = pool->lost;

@@ -112,13 +112,14 @@ int runner_folder_make(const char *wanted, const char *suite, struct runner_fold
 
 int runner_folder_again(const char *path, struct runner_folder *folder, struct prony_error *error)
 {
-    char *whole = realpath(path, NULL), *runs = realpath(parent, NULL), *slash = NULL;
+    char *whole = realpath(path, NULL), *runs, *slash = NULL;
     struct stat info;
-    int code = 0;
+    int code = whole == NULL ? -errno : 0;
+    runs = realpath(parent, NULL);
     memset(folder, 0, sizeof *folder);
     if (whole == NULL) {
-        code = prony_fail(error, errno == ENOTDIR ? -ENOENT : -errno, "there is no folder %s: %s", path,
-                          strerrordesc_np(errno));
+        code = prony_fail(error, code == -ENOTDIR ? -ENOENT : code, "there is no folder %s: %s", path,
+                          strerrordesc_np(-code));
         goto out;
     }
     if (stat(whole, &info) == 0 && !S_ISDIR(info.st_mode)) {

@@ -7,8 +7,8 @@
 static const char about[] =
     "CPU time and switches of all sides, over the timed samples. System calls were counted one by one after the last "
     "visit, in a short sample that is not timed; answers are in them. Tries in vain found nothing to do. How often a "
-    "side "
-    "tries in vain, sleeps or wakes the other is a matter of timing, and was counted while each call was slowed down.";
+    "side tries in vain, sleeps or wakes the other is a matter of timing, and was counted while each call was slowed "
+    "down.";
 
 bool prony_messages_of(const struct prony_view_cell *cell, struct prony_messages *messages)
 {
